@@ -16,3 +16,32 @@ func TestServicesForEndpoints(t *testing.T) {
 	c.ok("ec2 describe-vpc-endpoint-services --service-names com.amazonaws.us-east-1.rds com.amazonaws.us-east-1.sts").has("ServiceDetails", 2)
 	c.refused("InvalidServiceName", "ec2 describe-vpc-endpoint-services --service-names com.amazonaws.us-east-1.nothing")
 }
+
+// TestEndpointServices offers a load balancer to another account, whose endpoint is accepted
+// and then rejected.
+func TestEndpointServices(t *testing.T) {
+	t.Parallel()
+	otherKey := server.NewAccount(t)
+	c, other := newTerminal(t, server.NewAccount(t)), newTerminal(t, otherKey)
+	v := c.ok("ec2 create-vpc --cidr-block 10.0.0.0/16").at("Vpc.VpcId")
+	s := c.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.1.0/24", v).at("Subnet.SubnetId")
+	arn := c.ok("elbv2 create-load-balancer --name offered --type network --scheme internal --subnets %s", s).at("LoadBalancers.0.LoadBalancerArn")
+	made := c.ok("ec2 create-vpc-endpoint-service-configuration --network-load-balancer-arns %s --private-dns-name api.example.com", arn)
+	made.is("ServiceConfiguration.AcceptanceRequired", "true")
+	id, name := made.at("ServiceConfiguration.ServiceId"), made.at("ServiceConfiguration.ServiceName")
+	c.ok("ec2 start-vpc-endpoint-service-private-dns-verification --service-id %s", id).is("ReturnValue", "true")
+	c.ok("ec2 modify-vpc-endpoint-service-payer-responsibility --service-id %s --payer-responsibility ServiceOwner", id).is("ReturnValue", "true")
+	c.ok("ec2 modify-vpc-endpoint-service-configuration --service-id %s --remove-private-dns-name", id).is("Return", "true")
+	c.ok("ec2 modify-vpc-endpoint-service-permissions --service-id %s --add-allowed-principals arn:aws:iam::%s:root", id, otherKey.Account).has("AddedPrincipals", 1)
+	c.ok("ec2 describe-vpc-endpoint-service-permissions --service-id %s", id).is("AllowedPrincipals.0.PrincipalType", "Account")
+	c.ok("ec2 describe-vpc-endpoint-service-configurations --service-ids %s", id).is("ServiceConfigurations.0.NetworkLoadBalancerArns.0", arn)
+	there := other.ok("ec2 create-vpc --cidr-block 10.0.0.0/16").at("Vpc.VpcId")
+	subnet := other.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.1.0/24", there).at("Subnet.SubnetId")
+	e := other.ok("ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id %s --service-name %s --subnet-ids %s", there, name, subnet).at("VpcEndpoint.VpcEndpointId")
+	c.ok("ec2 describe-vpc-endpoint-connections --filters Name=vpc-endpoint-id,Values=%s", e).is("VpcEndpointConnections.0.VpcEndpointState", "pendingAcceptance")
+	c.ok("ec2 accept-vpc-endpoint-connections --service-id %s --vpc-endpoint-ids %s", id, e).has("Unsuccessful", 0)
+	c.ok("ec2 delete-vpc-endpoint-service-configurations --service-ids %s", id).is("Unsuccessful.0.Error.Code", "ExistingVpcEndpointConnections")
+	c.ok("ec2 reject-vpc-endpoint-connections --service-id %s --vpc-endpoint-ids %s", id, e).has("Unsuccessful", 0)
+	other.ok("ec2 describe-vpc-endpoints --vpc-endpoint-ids %s", e).is("VpcEndpoints.0.State", "rejected")
+	c.ok("ec2 delete-vpc-endpoint-service-configurations --service-ids %s", id).has("Unsuccessful", 0)
+}

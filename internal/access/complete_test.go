@@ -216,6 +216,10 @@ var unasked = map[string][]string{
 		"ec2:CreateVpcPeeringConnection.PeerOwnerId",
 		"ec2:CreateVpcPeeringConnection.PeerVpcId",
 	},
+	"others' endpoints to a service that is asked about": {
+		"ec2:AcceptVpcEndpointConnections.VpcEndpointIds",
+		"ec2:RejectVpcEndpointConnections.VpcEndpointIds",
+	},
 	"what a rule says": {
 		"ec2:AuthorizeSecurityGroupEgress.SourceSecurityGroupOwnerId",
 		"ec2:AuthorizeSecurityGroupIngress.SourceSecurityGroupOwnerId",

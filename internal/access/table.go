@@ -8,6 +8,9 @@ package access
 // operations.
 var Services = map[string]*Service{
 	"ec2": {Hides: true, Operations: map[string]*Operation{
+		"AcceptVpcEndpointConnections": {Needs: []Need{
+			{Action: "ec2:AcceptVpcEndpointConnections", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
+		}},
 		"AcceptVpcPeeringConnection": {Needs: []Need{
 			{Action: "ec2:AcceptVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{1}}}},
 		}},
@@ -117,6 +120,10 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:GetResourceConfiguration", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{15}}}},
 			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[13]}}}},
 		}, Tags: [][]int{{12}}},
+		"CreateVpcEndpointServiceConfiguration": {Needs: []Need{
+			{Action: "ec2:CreateVpcEndpointServiceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Keys: []Key{{Name: "ec2:vpceserviceprivatednsname", Path: []int{2}}}}}},
+			{Action: "ec2:CreateTags", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
+		}, Tags: [][]int{{8}}},
 		"CreateVpcPeeringConnection": {Needs: []Need{
 			{Action: "ec2:CreateVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
 			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
@@ -162,6 +169,9 @@ var Services = map[string]*Service{
 		}, Tags: [][]int{{2}}},
 		"DeleteVpc": {Needs: []Need{
 			{Action: "ec2:DeleteVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
+		}},
+		"DeleteVpcEndpointServiceConfigurations": {Needs: []Need{
+			{Action: "ec2:DeleteVpcEndpointServiceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"DeleteVpcEndpoints": {Needs: []Need{
 			{Action: "ec2:DeleteVpcEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}}}},
@@ -268,6 +278,9 @@ var Services = map[string]*Service{
 		"DescribeVpcEndpointServiceConfigurations": {Needs: []Need{
 			{Action: "ec2:DescribeVpcEndpointServiceConfigurations"},
 		}},
+		"DescribeVpcEndpointServicePermissions": {Needs: []Need{
+			{Action: "ec2:DescribeVpcEndpointServicePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
+		}},
 		"DescribeVpcEndpointServices": {Needs: []Need{
 			{Action: "ec2:DescribeVpcEndpointServices"},
 		}},
@@ -337,11 +350,23 @@ var Services = map[string]*Service{
 		"ModifyVpcEndpoint": {Needs: []Need{
 			{Action: "ec2:ModifyVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}, Keys: []Key{{Name: "ec2:vpceprivatednspreference", Path: []int{11, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{11, 3}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}}},
 		}},
+		"ModifyVpcEndpointServiceConfiguration": {Needs: []Need{
+			{Action: "ec2:ModifyVpcEndpointServiceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}, Keys: []Key{{Name: "ec2:vpceserviceprivatednsname", Path: []int{2}}}}}},
+		}},
+		"ModifyVpcEndpointServicePayerResponsibility": {Needs: []Need{
+			{Action: "ec2:ModifyVpcEndpointServicePayerResponsibility", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
+		}},
+		"ModifyVpcEndpointServicePermissions": {Needs: []Need{
+			{Action: "ec2:ModifyVpcEndpointServicePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
+		}},
 		"ModifyVpcPeeringConnectionOptions": {Needs: []Need{
 			{Action: "ec2:ModifyVpcPeeringConnectionOptions", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{3}}}},
 		}},
 		"ModifyVpcTenancy": {Needs: []Need{
 			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
+		}},
+		"RejectVpcEndpointConnections": {Needs: []Need{
+			{Action: "ec2:RejectVpcEndpointConnections", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"RejectVpcPeeringConnection": {Needs: []Need{
 			{Action: "ec2:RejectVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{1}}}},
@@ -372,6 +397,9 @@ var Services = map[string]*Service{
 		}},
 		"RevokeSecurityGroupIngress": {Needs: []Need{
 			{Action: "ec2:RevokeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, ByOther: true}}},
+		}},
+		"StartVpcEndpointServicePrivateDnsVerification": {Needs: []Need{
+			{Action: "ec2:StartVpcEndpointServicePrivateDnsVerification", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"UnassignIpv6Addresses": {Needs: []Need{
 			{Action: "ec2:UnassignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},

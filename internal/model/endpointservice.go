@@ -5,7 +5,6 @@ package model
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // EndpointService is what endpoints of the types Interface and Gateway lead to, unless that
@@ -32,6 +31,8 @@ type EndpointService struct {
 	Acceptance bool `json:"acceptance,omitempty"`
 	// Principals are who may have endpoints to a configuration, beside its own account.
 	Principals []ServicePrincipal `json:"principals,omitempty"`
+	// OwnerPays says that the account said that it pays for the endpoints of others.
+	OwnerPays bool `json:"ownerPays,omitempty"`
 	// Families are the address types that endpoints may have, in EC2's words.
 	Families []string `json:"families"`
 	// PrivateName is the name by which clients call the service; the VPC of an endpoint
@@ -58,15 +59,21 @@ type ServicePrincipal struct {
 	ARN string `json:"arn"`
 }
 
-// ServiceVerification is how far it is known that the account has the private name.
+// ServiceVerification is how an account shows that the private name of its service is its
+// own. State is empty until it asks to be looked for.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/manage-dns-names.html
 type ServiceVerification struct {
-	// State is one of pendingVerification, verified and failed.
-	State string `json:"state"`
-	// Name and Value are those of the TXT record that is looked for, the name without the
-	// domain.
-	Name  string    `json:"name"`
-	Value string    `json:"value"`
-	Since time.Time `json:"since,omitzero"`
+	// Label is the first label of the TXT record's name, and Value its text; both are empty
+	// when there is no name.
+	Label string `json:"label,omitempty"`
+	Value string `json:"value,omitempty"`
+	Proof
+}
+
+// RecordName is the name of the TXT record that shows that the private name is the account's,
+// without the final dot. Names that one wildcard is for are below its domain.
+func (s *EndpointService) RecordName() string {
+	return s.Verification.Label + "." + strings.TrimPrefix(s.PrivateName, "*.")
 }
 
 // Clone copies the row so that the copy can be changed.

@@ -305,6 +305,24 @@ func (e *VPCEndpoint) Accepted() bool {
 	return e.Acceptance == "" || e.Acceptance == AcceptanceAccepted
 }
 
+// AcceptancePatience is for how long the owner of a service is asked. AWS does not say; it is
+// as long as for peering connections.
+const AcceptancePatience = PeeringPatience
+
+// ExpiresAt is when the owner of the service is asked no more; zero when he is not asked.
+func (e *VPCEndpoint) ExpiresAt() time.Time {
+	if e.Acceptance != AcceptancePending || e.Deleting() {
+		return time.Time{}
+	}
+	return e.AcceptanceAt.Add(AcceptancePatience)
+}
+
+// Answer notes what became of an endpoint whose service's owner is asked, at a time.
+func (e *VPCEndpoint) Answer(acceptance string, now time.Time) {
+	e.Acceptance, e.AcceptanceAt = acceptance, now
+	e.Update(now)
+}
+
 // Refused reports whether the owner of the service has said no, or nothing for too long.
 func (e *VPCEndpoint) Refused() bool {
 	return e.Acceptance == AcceptanceRejected || e.Acceptance == AcceptanceExpired

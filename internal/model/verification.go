@@ -11,16 +11,8 @@ const (
 	DomainTimedOut = "VERIFICATION_TIMED_OUT"
 )
 
-// DomainVerification is how an account shows that a domain and all below it are its own: by
-// a TXT record that the public names have.
-// https://docs.aws.amazon.com/vpc-lattice/latest/ug/create-and-verify.html
-type DomainVerification struct {
-	Meta
-	// Domain is as the user wrote it, and a name by NormalName.
-	Domain string `json:"domain"`
-	// Label is the first label of the record's name, and Value its text.
-	Label string `json:"label"`
-	Value string `json:"value"`
+// Proof is what is known of a TXT record by which an account shows that a name is its own.
+type Proof struct {
 	// State is one of DomainPending, DomainVerified and DomainTimedOut.
 	State string `json:"state"`
 	// Since is when it became pending, the last time that it did.
@@ -35,6 +27,19 @@ type DomainVerification struct {
 	NextAt   time.Time `json:"nextAt,omitzero"`
 	// Problem is why it was not found then; empty when it was.
 	Problem string `json:"problem,omitempty"`
+}
+
+// DomainVerification is how an account shows that a domain and all below it are its own: by
+// a TXT record that the public names have.
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/create-and-verify.html
+type DomainVerification struct {
+	Meta
+	// Domain is as the user wrote it, and a name by NormalName.
+	Domain string `json:"domain"`
+	// Label is the first label of the record's name, and Value its text.
+	Label string `json:"label"`
+	Value string `json:"value"`
+	Proof
 }
 
 // Clone copies the row so that the copy can be changed.
@@ -66,7 +71,7 @@ const (
 // Looked notes what was seen at a time: nothing wrong, or why the record was not found,
 // and whether somebody who must know said that it is not there. Then a verified domain is
 // pending again.
-func (v *DomainVerification) Looked(now time.Time, problem string, missing bool) {
+func (v *Proof) Looked(now time.Time, problem string, missing bool) {
 	v.LookedAt, v.Problem = now, problem
 	switch {
 	case problem == "":
@@ -85,7 +90,7 @@ func (v *DomainVerification) Looked(now time.Time, problem string, missing bool)
 }
 
 // Await makes the domain pending from a time on.
-func (v *DomainVerification) Await(now time.Time) {
+func (v *Proof) Await(now time.Time) {
 	v.State, v.Since, v.NextAt = DomainPending, now, now.Add(lookFirst)
 }
 

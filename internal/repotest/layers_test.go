@@ -143,7 +143,7 @@ var rooms = map[string][]string{
 	"group":           {"request", "absence", "block", "vpc"},
 	"iface":           {"request", "group", "subnet", "vpc"},
 	"endpoint":        {"request", "absence", "group", "iface", "subnet", "vpc"},
-	"endpointservice": {"request"},
+	"endpointservice": {"request", "endpoint"},
 	"tag":             {"request"},
 }
 

@@ -31,6 +31,9 @@ type Quotas struct {
 	EndpointsPerVPC          int
 	InterfaceEndpointsPerVPC int
 	GatewaysPerVPC           int
+	// EndpointServicesPerRegion and PrincipalsPerEndpointService have no published defaults.
+	EndpointServicesPerRegion    int
+	PrincipalsPerEndpointService int
 	// GroupsPerGateway is the number of security groups of a resource gateway.
 	GroupsPerGateway        int
 	ConfigurationsPerRegion int
@@ -137,6 +140,7 @@ func (q *Quotas) all() []quota {
 		{"db-subnet-groups-per-region", &q.DBSubnetGroupsPerRegion, 50},
 		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
 		{"egress-only-gateways-per-region", &q.EgressOnlyGatewaysPerRegion, 1000},
+		{"endpoint-services-per-region", &q.EndpointServicesPerRegion, 100},
 		{"endpoints-per-db-cluster", &q.EndpointsPerDBCluster, 5},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"entries-per-prefix-list", &q.EntriesPerPrefixList, 1000},
@@ -162,6 +166,7 @@ func (q *Quotas) all() []quota {
 		{"policies-per-entity", &q.PoliciesPerEntity, 10},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
 		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
+		{"principals-per-endpoint-service", &q.PrincipalsPerEndpointService, 1000},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
 		{"replicas-per-db", &q.ReplicasPerDB, 15},
 		{"roles-per-account", &q.RolesPerAccount, 1000},

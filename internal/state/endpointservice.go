@@ -4,6 +4,7 @@ package state
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
@@ -31,9 +32,17 @@ var (
 		return vpcs
 	}, to(VPCs))
 
+	// EndpointServicesByNext has those first for whose private names a record is looked for
+	// next.
+	EndpointServicesByNext = table.NewTimeline(EndpointServices, "next", func(s *model.EndpointService) time.Time { return s.Verification.NextAt })
+
 	// VPCEndpointsByService finds those that lead to a service, also while they wait to be
-	// accepted. A service is not deleted before they are.
-	VPCEndpointsByService = refer(VPCEndpoints, "service", Holds, func(e *model.VPCEndpoint) []model.Ref { return named(e.Service) }, to(EndpointServices))
+	// accepted, and when they were refused. These outlive the service; with others it is not
+	// deleted.
+	VPCEndpointsByService = refer(VPCEndpoints, "service", Outlives, func(e *model.VPCEndpoint) []model.Ref { return named(e.Service) }, to(EndpointServices))
+	// VPCEndpointsByPatience has those first whose owner of the service has not answered for
+	// longest.
+	VPCEndpointsByPatience = table.NewTimeline(VPCEndpoints, "patience", (*model.VPCEndpoint).ExpiresAt)
 	// VPCEndpointsByTarget finds the one that has a transit target.
 	VPCEndpointsByTarget = table.NewIndex(VPCEndpoints, "target", TargetPlace.String, func(e *model.VPCEndpoint) (places []TargetPlace) {
 		for _, t := range e.Targets {

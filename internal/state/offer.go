@@ -119,7 +119,7 @@ func (o Offer) PrivateNames(n Naming) []ServiceName {
 		return []ServiceName{{Name: o.Own.StandardName(o.Region, n.Suffix)}}
 	case o.Row.PrivateName == "" && o.Row.Registered:
 		return []ServiceName{{Name: o.Label() + "." + o.Region + "." + n.Suffix}}
-	case !o.Row.Registered && o.Row.Verification.State != verifiedName:
+	case !o.Row.Registered && o.Row.Verification.State != model.DomainVerified:
 		return nil
 	}
 	name := normal(o.Row.PrivateName)
@@ -129,9 +129,6 @@ func (o Offer) PrivateNames(n Naming) []ServiceName {
 	}
 	return []ServiceName{{Name: above, Wild: wild}}
 }
-
-// verifiedName is the state of a private name that is known to be the account's own.
-const verifiedName = "verified"
 
 // serviceZones are the domains that an interface endpoint wants to have zones of its own for.
 // One that was refused wants none.

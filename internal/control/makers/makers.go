@@ -109,7 +109,7 @@ type Means struct {
 // All gives every maker there is.
 func All(m Means) []Maker {
 	return []Maker{
-		Tokens{}, FormerBlocks{}, ZoneChanges{}, DatabaseEvents{}, NATGateways{}, DrainedTargets{}, Peerings{}, Members{m.Alloc}, Verifications{m.Texts}, Shares{},
+		Tokens{}, FormerBlocks{}, ZoneChanges{}, DatabaseEvents{}, NATGateways{}, DrainedTargets{}, Peerings{}, EndpointRequests{}, Members{m.Alloc}, Verifications{m.Texts}, Shares{},
 		DatabaseParts{Alloc: m.Alloc, Host: m.Host, Suffix: m.DatabaseSuffix},
 	}
 }

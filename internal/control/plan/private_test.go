@@ -86,7 +86,7 @@ func zonesWith(t *testing.T, ep *model.VPCEndpoint, configurations []*model.Reso
 	t.Helper()
 	w := newNamedWorld(t)
 	if verified != "" {
-		w.put(t, &model.DomainVerification{Meta: meta("dv-1"), Domain: verified, State: model.DomainVerified})
+		w.put(t, &model.DomainVerification{Meta: meta("dv-1"), Domain: verified, Proof: model.Proof{State: model.DomainVerified}})
 	}
 	rows := privateRows()
 	for i, row := range rows {
@@ -255,7 +255,7 @@ func TestEndpointsKeepDomainsThatWereVerified(t *testing.T) {
 		ep := find[*model.VPCEndpoint](t, privateRows())
 		ep.CreatedAt, ep.PrivateDNS, ep.DNSPreference, ep.DNSDomains = made, true, model.PreferVerified, nil
 		rc := &model.ResourceConfiguration{Meta: meta("rcfg-1"), Type: model.TypeSingle, CustomDomain: "db.example.com", Verification: "dv-1"}
-		v := &model.DomainVerification{Meta: meta("dv-1"), Domain: "example.com", State: model.DomainPending}
+		v := &model.DomainVerification{Meta: meta("dv-1"), Domain: "example.com", Proof: model.Proof{State: model.DomainPending}}
 		w.put(t, ep, rc, v, &model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ep.Ref(), Configuration: rc.Ref()})
 		for _, step := range []struct {
 			state  string

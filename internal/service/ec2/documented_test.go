@@ -48,6 +48,7 @@ type everything struct {
 	*ec2test.Network
 	inSubnet, web, other, eni, leads string
 	described                        shape.NetworkInterface
+	offered                          *model.EndpointService
 	attachment                       *model.Attachment
 	free                             int32
 }
@@ -72,12 +73,18 @@ func newEverything(t *testing.T) *everything {
 		t.Fatal(err)
 	}
 	e.free = *subnets.Subnets[0].AvailableIpAddressCount
-	service := &model.EndpointService{
+	e.offered = &model.EndpointService{
 		Meta:     model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpce-svc-0123456789abcdef0", Tags: map[string]string{"team": "data"}},
 		Name:     "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
 		Families: []string{"ipv4"}, Principals: []model.ServicePrincipal{{ID: "vpce-svc-perm-0123456789abcdef0", ARN: "*"}},
 	}
-	n.Put(t, func(tx *table.Txn) { state.EndpointServices.Put(tx, service) })
+	n.Put(t, func(tx *table.Txn) {
+		state.EndpointServices.Put(tx, e.offered)
+		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{
+			Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpce-offered"}, Type: model.EndpointInterface, VPC: *n.Net.VpcId, IPAddressType: "ipv4",
+			ServiceName: e.offered.Name, Service: e.offered.Ref(), Acceptance: model.AcceptancePending,
+		})
+	})
 	tx := n.DB.Snapshot()
 	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *n.Net.VpcId)
 	in := &shape.CreateTagsInput{Tags: []shape.Tag{{Key: new("team"), Value: new("data")}}}
@@ -154,9 +161,17 @@ func (e *everything) hits() map[string]map[string]string {
 		},
 		"DescribeTags":         {"key": "team", "resource-id": e.inSubnet, "resource-type": "subnet", "value": "data"},
 		"DescribePrefixLists":  {"prefix-list-id": "pl-*", "prefix-list-name": "com.amazonaws.us-east-1.s3"},
-		"DescribeVpcEndpoints": {"ip-address-type": "ipv4", "vpc-id": v.ID, "vpc-endpoint-id": e.leads, "vpc-endpoint-state": "pending", "vpc-endpoint-type": "Resource"},
+		"DescribeVpcEndpoints": {"ip-address-type": "ipv4", "vpc-id": v.ID, "vpc-endpoint-id": e.leads, "vpc-endpoint-state": "pending", "vpc-endpoint-type": "Resource", "service-name": e.offered.Name, "service-region": "us-east-1"},
 		"DescribeVpcEndpointServices": {
 			"owner": "amazon", "service-name": "com.amazonaws.us-east-1.ec2", "service-region": "us-east-1", "service-type": "Interface", "supported-ip-address-types": "ipv4",
+		},
+		"DescribeVpcEndpointServiceConfigurations": {
+			"service-id": e.offered.ID, "service-name": e.offered.Name, "service-state": "Available", "supported-ip-address-types": "ipv4",
+		},
+		"DescribeVpcEndpointServicePermissions": {"principal": "*", "principal-type": "All"},
+		"DescribeVpcEndpointConnections": {
+			"ip-address-type": "ipv4", "service-id": e.offered.ID, "vpc-endpoint-id": "vpce-offered", "vpc-endpoint-owner": owner,
+			"vpc-endpoint-region": "us-east-1", "vpc-endpoint-state": "pendingAcceptance",
 		},
 		"DescribeVpcEndpointAssociations": {
 			"vpc-endpoint-id": e.leads, "associated-resource-accessibility": "PENDING", "associated-resource-id": "rcfg-*", "association-id": "vpce-rsc-asc-*",
@@ -196,6 +211,8 @@ func (e *everything) list(op *schema.Operation, name, value string) (int, error)
 		switch {
 		case m.Name == "Filters" || m.Name == "Filter":
 			codec.Field(v, m).Set(reflect.ValueOf([]shape.Filter{{Name: &name, Values: []string{value}}}))
+		case m.Name == "ServiceId": // required of DescribeVpcEndpointServicePermissions
+			codec.Field(v, m).Set(reflect.ValueOf(&e.offered.ID))
 		case m.Name == "SubnetId": // required of GetSubnetCidrReservations
 			codec.Field(v, m).Set(reflect.ValueOf(&e.inSubnet))
 		}

@@ -106,8 +106,8 @@ func TestStatusTellsOfPrivateDomains(t *testing.T) {
 		state.DHCPOptions.Put(tx, &model.DHCPOptions{Meta: meta("dopt-1", 0), DomainNameServers: []string{"10.0.0.53", model.AmazonDNS}, DomainName: "a.test b.test"})
 		state.HostedZones.Put(tx, &model.HostedZone{Meta: model.Meta{Account: servicetest.Account, ID: "Z1"}, Name: "zone.test.", VPCs: []model.Ref{vpc}})
 		state.DomainVerifications.Put(tx, &model.DomainVerification{
-			Meta: meta("dv-1", 1), Domain: "late.test", Label: "_a", Value: "vpc-lattice:1", State: model.DomainPending,
-			LookedAt: time.Unix(20, 0), NextAt: time.Unix(30, 0), Problem: "_a.late.test has no TXT record",
+			Meta: meta("dv-1", 1), Domain: "late.test", Label: "_a", Value: "vpc-lattice:1",
+			Proof: model.Proof{State: model.DomainPending, LookedAt: time.Unix(20, 0), NextAt: time.Unix(30, 0), Problem: "_a.late.test has no TXT record"},
 		})
 		for i, c := range []struct{ id, domain, preference string }{
 			{"1", "all.test", model.PreferAll}, {"2", "ALL.test.", model.PreferAll}, {"3", "zone.test", model.PreferAll}, {"4", "late.test", model.PreferVerified},

@@ -1864,6 +1864,16 @@ const (
 	PrefixListStateRestoreInProgress = "restore-in-progress"
 )
 
+// The values of PrincipalType.
+const (
+	PrincipalTypeAccount          = "Account"
+	PrincipalTypeAll              = "All"
+	PrincipalTypeOrganizationUnit = "OrganizationUnit"
+	PrincipalTypeRole             = "Role"
+	PrincipalTypeService          = "Service"
+	PrincipalTypeUser             = "User"
+)
+
 // The values of ProductCodeValues.
 const (
 	ProductCodeValuesDevpay      = "devpay"

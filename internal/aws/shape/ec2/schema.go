@@ -20,13 +20,31 @@ func newService() *schema.Service {
 		OlderVersions: []string{"2006-06-26", "2006-10-01", "2007-01-03", "2007-01-19", "2007-03-01", "2007-08-29", "2008-02-01", "2008-05-05", "2008-08-08", "2008-12-01", "2009-03-01", "2009-04-04", "2009-07-15", "2009-08-15", "2009-10-31", "2009-11-30", "2010-06-15", "2010-08-31", "2010-11-15", "2011-01-01", "2011-02-28", "2011-05-15", "2011-07-15", "2011-11-01", "2011-11-15", "2011-12-01", "2011-12-15", "2012-03-01", "2012-04-01", "2012-05-01", "2012-06-01", "2012-06-15", "2012-07-20", "2012-08-15", "2012-10-01", "2012-11-15", "2012-12-01", "2013-02-01", "2013-06-15", "2013-07-15", "2013-08-15", "2013-10-01", "2013-10-15", "2014-02-01", "2014-05-01", "2014-06-15", "2014-09-01", "2014-10-01", "2015-03-01", "2015-04-15", "2015-10-01", "2016-04-01", "2016-09-15"},
 		Operations: []*schema.Operation{
 			{
+				Name: "AcceptVpcEndpointConnections", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "AcceptVpcEndpointConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "VpcEndpointIds", Index: 2, Shape: &t[517], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "AcceptVpcEndpointConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Unsuccessful", Index: 0, Shape: &t[485], Wire: "unsuccessful", QueryName: "Unsuccessful"},
+				}},
+				OutputRoot: "AcceptVpcEndpointConnectionsResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(AcceptVpcEndpointConnectionsInput) },
+				NewOutput:  func() any { return new(AcceptVpcEndpointConnectionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).AcceptVpcEndpointConnections(ctx, in.(*AcceptVpcEndpointConnectionsInput))
+				},
+			},
+			{
 				Name: "AcceptVpcPeeringConnection", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AcceptVpcPeeringConnectionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[529], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[534], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "AcceptVpcPeeringConnectionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcPeeringConnection", Index: 0, Shape: &t[526], Wire: "vpcPeeringConnection", QueryName: "VpcPeeringConnection"},
+					{Name: "VpcPeeringConnection", Index: 0, Shape: &t[531], Wire: "vpcPeeringConnection", QueryName: "VpcPeeringConnection"},
 				}},
 				OutputRoot: "AcceptVpcPeeringConnectionResponse",
 				DryRun:     true,
@@ -39,24 +57,24 @@ func newService() *schema.Service {
 			{
 				Name: "AllocateAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AllocateAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Domain", Index: 0, Shape: &t[111], Wire: "Domain", QueryName: "Domain"},
-					{Name: "Address", Index: 1, Shape: &t[342], Wire: "Address", QueryName: "Address"},
-					{Name: "PublicIpv4Pool", Index: 2, Shape: &t[211], Wire: "PublicIpv4Pool", QueryName: "PublicIpv4Pool"},
-					{Name: "NetworkBorderGroup", Index: 3, Shape: &t[419], Wire: "NetworkBorderGroup", QueryName: "NetworkBorderGroup"},
-					{Name: "CustomerOwnedIpv4Pool", Index: 4, Shape: &t[419], Wire: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-					{Name: "TagSpecifications", Index: 5, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "IpamPoolId", Index: 6, Shape: &t[210], Wire: "IpamPoolId", QueryName: "IpamPoolId"},
-					{Name: "DryRun", Index: 7, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Domain", Index: 0, Shape: &t[115], Wire: "Domain", QueryName: "Domain"},
+					{Name: "Address", Index: 1, Shape: &t[347], Wire: "Address", QueryName: "Address"},
+					{Name: "PublicIpv4Pool", Index: 2, Shape: &t[215], Wire: "PublicIpv4Pool", QueryName: "PublicIpv4Pool"},
+					{Name: "NetworkBorderGroup", Index: 3, Shape: &t[424], Wire: "NetworkBorderGroup", QueryName: "NetworkBorderGroup"},
+					{Name: "CustomerOwnedIpv4Pool", Index: 4, Shape: &t[424], Wire: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+					{Name: "TagSpecifications", Index: 5, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "IpamPoolId", Index: 6, Shape: &t[214], Wire: "IpamPoolId", QueryName: "IpamPoolId"},
+					{Name: "DryRun", Index: 7, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "AllocateAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AllocationId", Index: 0, Shape: &t[419], Wire: "allocationId", QueryName: "AllocationId"},
-					{Name: "PublicIpv4Pool", Index: 1, Shape: &t[419], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
-					{Name: "NetworkBorderGroup", Index: 2, Shape: &t[419], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-					{Name: "Domain", Index: 3, Shape: &t[111], Wire: "domain", QueryName: "Domain"},
-					{Name: "CustomerOwnedIp", Index: 4, Shape: &t[419], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-					{Name: "CustomerOwnedIpv4Pool", Index: 5, Shape: &t[419], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-					{Name: "CarrierIp", Index: 6, Shape: &t[419], Wire: "carrierIp", QueryName: "CarrierIp"},
-					{Name: "PublicIp", Index: 7, Shape: &t[419], Wire: "publicIp", QueryName: "PublicIp"},
+					{Name: "AllocationId", Index: 0, Shape: &t[424], Wire: "allocationId", QueryName: "AllocationId"},
+					{Name: "PublicIpv4Pool", Index: 1, Shape: &t[424], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
+					{Name: "NetworkBorderGroup", Index: 2, Shape: &t[424], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+					{Name: "Domain", Index: 3, Shape: &t[115], Wire: "domain", QueryName: "Domain"},
+					{Name: "CustomerOwnedIp", Index: 4, Shape: &t[424], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+					{Name: "CustomerOwnedIpv4Pool", Index: 5, Shape: &t[424], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+					{Name: "CarrierIp", Index: 6, Shape: &t[424], Wire: "carrierIp", QueryName: "CarrierIp"},
+					{Name: "PublicIp", Index: 7, Shape: &t[424], Wire: "publicIp", QueryName: "PublicIp"},
 				}},
 				OutputRoot: "AllocateAddressResponse",
 				DryRun:     true,
@@ -69,16 +87,16 @@ func newService() *schema.Service {
 			{
 				Name: "AssignIpv6Addresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssignIpv6AddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6PrefixCount", Index: 0, Shape: &t[194], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
-					{Name: "Ipv6Prefixes", Index: 1, Shape: &t[205], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "Ipv6Addresses", Index: 3, Shape: &t[217], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
-					{Name: "Ipv6AddressCount", Index: 4, Shape: &t[194], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
+					{Name: "Ipv6PrefixCount", Index: 0, Shape: &t[198], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
+					{Name: "Ipv6Prefixes", Index: 1, Shape: &t[209], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "Ipv6Addresses", Index: 3, Shape: &t[221], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
+					{Name: "Ipv6AddressCount", Index: 4, Shape: &t[198], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
 				}},
 				Output: &schema.Shape{Name: "AssignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssignedIpv6Addresses", Index: 0, Shape: &t[217], Wire: "assignedIpv6Addresses", QueryName: "AssignedIpv6Addresses"},
-					{Name: "AssignedIpv6Prefixes", Index: 1, Shape: &t[205], Wire: "assignedIpv6PrefixSet", QueryName: "AssignedIpv6PrefixSet", OmitNil: true},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "AssignedIpv6Addresses", Index: 0, Shape: &t[221], Wire: "assignedIpv6Addresses", QueryName: "AssignedIpv6Addresses"},
+					{Name: "AssignedIpv6Prefixes", Index: 1, Shape: &t[209], Wire: "assignedIpv6PrefixSet", QueryName: "AssignedIpv6PrefixSet", OmitNil: true},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 				}},
 				OutputRoot: "AssignIpv6AddressesResponse",
 				NewInput:   func() any { return new(AssignIpv6AddressesInput) },
@@ -90,17 +108,17 @@ func newService() *schema.Service {
 			{
 				Name: "AssignPrivateIpAddresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssignPrivateIpAddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[205], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
-					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[194], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 3, Shape: &t[334], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "SecondaryPrivateIpAddressCount", Index: 4, Shape: &t[194], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
-					{Name: "AllowReassignment", Index: 5, Shape: &t[48], Wire: "allowReassignment", QueryName: "AllowReassignment"},
+					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[209], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[198], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 3, Shape: &t[339], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "SecondaryPrivateIpAddressCount", Index: 4, Shape: &t[198], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
+					{Name: "AllowReassignment", Index: 5, Shape: &t[52], Wire: "allowReassignment", QueryName: "AllowReassignment"},
 				}},
 				Output: &schema.Shape{Name: "AssignPrivateIpAddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "AssignedPrivateIpAddresses", Index: 1, Shape: &t[21], Wire: "assignedPrivateIpAddressesSet", QueryName: "AssignedPrivateIpAddressesSet"},
-					{Name: "AssignedIpv4Prefixes", Index: 2, Shape: &t[215], Wire: "assignedIpv4PrefixSet", QueryName: "AssignedIpv4PrefixSet", OmitNil: true},
+					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "AssignedPrivateIpAddresses", Index: 1, Shape: &t[25], Wire: "assignedPrivateIpAddressesSet", QueryName: "AssignedPrivateIpAddressesSet"},
+					{Name: "AssignedIpv4Prefixes", Index: 2, Shape: &t[219], Wire: "assignedIpv4PrefixSet", QueryName: "AssignedIpv4PrefixSet", OmitNil: true},
 				}},
 				OutputRoot: "AssignPrivateIpAddressesResponse",
 				NewInput:   func() any { return new(AssignPrivateIpAddressesInput) },
@@ -112,14 +130,14 @@ func newService() *schema.Service {
 			{
 				Name: "AssignPrivateNatGatewayAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssignPrivateNatGatewayAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 1, Shape: &t[202], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "PrivateIpAddressCount", Index: 2, Shape: &t[331], Wire: "PrivateIpAddressCount", QueryName: "PrivateIpAddressCount"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 1, Shape: &t[206], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "PrivateIpAddressCount", Index: 2, Shape: &t[336], Wire: "PrivateIpAddressCount", QueryName: "PrivateIpAddressCount"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "AssignPrivateNatGatewayAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[243], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[247], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
 				}},
 				OutputRoot: "AssignPrivateNatGatewayAddressResponse",
 				DryRun:     true,
@@ -132,16 +150,16 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AllocationId", Index: 0, Shape: &t[14], Wire: "AllocationId", QueryName: "AllocationId"},
-					{Name: "InstanceId", Index: 1, Shape: &t[162], Wire: "InstanceId", QueryName: "InstanceId"},
-					{Name: "PublicIp", Index: 2, Shape: &t[118], Wire: "PublicIp", QueryName: "PublicIp"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 4, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "PrivateIpAddress", Index: 5, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "AllowReassociation", Index: 6, Shape: &t[48], Wire: "allowReassociation", QueryName: "AllowReassociation"},
+					{Name: "AllocationId", Index: 0, Shape: &t[16], Wire: "AllocationId", QueryName: "AllocationId"},
+					{Name: "InstanceId", Index: 1, Shape: &t[166], Wire: "InstanceId", QueryName: "InstanceId"},
+					{Name: "PublicIp", Index: 2, Shape: &t[122], Wire: "PublicIp", QueryName: "PublicIp"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceId", Index: 4, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "PrivateIpAddress", Index: 5, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "AllowReassociation", Index: 6, Shape: &t[52], Wire: "allowReassociation", QueryName: "AllowReassociation"},
 				}},
 				Output: &schema.Shape{Name: "AssociateAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
+					{Name: "AssociationId", Index: 0, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
 				}},
 				OutputRoot: "AssociateAddressResponse",
 				DryRun:     true,
@@ -154,9 +172,9 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpOptionsId", Index: 0, Shape: &t[78], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId", Required: true},
-					{Name: "VpcId", Index: 1, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "DhcpOptionsId", Index: 0, Shape: &t[82], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId", Required: true},
+					{Name: "VpcId", Index: 1, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "AssociateDhcpOptionsOutput", Kind: schema.Structure},
 				OutputRoot: "AssociateDhcpOptionsResponse",
@@ -171,16 +189,16 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateNatGatewayAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateNatGatewayAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
-					{Name: "AllocationIds", Index: 1, Shape: &t[15], Wire: "AllocationId", QueryName: "AllocationId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[202], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "AvailabilityZone", Index: 4, Shape: &t[41], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
-					{Name: "AvailabilityZoneId", Index: 5, Shape: &t[37], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
+					{Name: "AllocationIds", Index: 1, Shape: &t[17], Wire: "AllocationId", QueryName: "AllocationId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[206], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "AvailabilityZone", Index: 4, Shape: &t[45], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "AvailabilityZoneId", Index: 5, Shape: &t[41], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
 				}},
 				Output: &schema.Shape{Name: "AssociateNatGatewayAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[243], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[247], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
 				}},
 				OutputRoot: "AssociateNatGatewayAddressResponse",
 				DryRun:     true,
@@ -193,15 +211,15 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[362], Wire: "GatewayId", QueryName: "GatewayId"},
-					{Name: "PublicIpv4Pool", Index: 1, Shape: &t[211], Wire: "PublicIpv4Pool", QueryName: "PublicIpv4Pool"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "SubnetId", Index: 3, Shape: &t[430], Wire: "subnetId", QueryName: "SubnetId"},
-					{Name: "RouteTableId", Index: 4, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "GatewayId", Index: 0, Shape: &t[367], Wire: "GatewayId", QueryName: "GatewayId"},
+					{Name: "PublicIpv4Pool", Index: 1, Shape: &t[215], Wire: "PublicIpv4Pool", QueryName: "PublicIpv4Pool"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "SubnetId", Index: 3, Shape: &t[435], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "RouteTableId", Index: 4, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "AssociateRouteTableOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-					{Name: "AssociationState", Index: 1, Shape: &t[370], Wire: "associationState", QueryName: "AssociationState"},
+					{Name: "AssociationId", Index: 0, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+					{Name: "AssociationState", Index: 1, Shape: &t[375], Wire: "associationState", QueryName: "AssociationState"},
 				}},
 				OutputRoot: "AssociateRouteTableResponse",
 				DryRun:     true,
@@ -214,14 +232,14 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateSubnetCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateSubnetCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6IpamPoolId", Index: 0, Shape: &t[210], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
-					{Name: "Ipv6NetmaskLength", Index: 1, Shape: &t[255], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "SubnetId", Index: 2, Shape: &t[430], Wire: "subnetId", QueryName: "SubnetId", Required: true},
-					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "Ipv6IpamPoolId", Index: 0, Shape: &t[214], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
+					{Name: "Ipv6NetmaskLength", Index: 1, Shape: &t[259], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
+					{Name: "SubnetId", Index: 2, Shape: &t[435], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "AssociateSubnetCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[435], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "SubnetId", Index: 1, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[440], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "SubnetId", Index: 1, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
 				}},
 				OutputRoot: "AssociateSubnetCidrBlockResponse",
 				NewInput:   func() any { return new(AssociateSubnetCidrBlockInput) },
@@ -233,21 +251,21 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateVpcCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateVpcCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrBlock", Index: 0, Shape: &t[419], Wire: "CidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 1, Shape: &t[419], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
-					{Name: "Ipv6Pool", Index: 2, Shape: &t[220], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
-					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[419], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "Ipv4IpamPoolId", Index: 4, Shape: &t[210], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
-					{Name: "Ipv4NetmaskLength", Index: 5, Shape: &t[255], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
-					{Name: "Ipv6IpamPoolId", Index: 6, Shape: &t[210], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
-					{Name: "Ipv6NetmaskLength", Index: 7, Shape: &t[255], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "VpcId", Index: 8, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
-					{Name: "AmazonProvidedIpv6CidrBlock", Index: 9, Shape: &t[48], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
+					{Name: "CidrBlock", Index: 0, Shape: &t[424], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 1, Shape: &t[424], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
+					{Name: "Ipv6Pool", Index: 2, Shape: &t[224], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
+					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[424], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "Ipv4IpamPoolId", Index: 4, Shape: &t[214], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
+					{Name: "Ipv4NetmaskLength", Index: 5, Shape: &t[259], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
+					{Name: "Ipv6IpamPoolId", Index: 6, Shape: &t[214], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
+					{Name: "Ipv6NetmaskLength", Index: 7, Shape: &t[259], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
+					{Name: "VpcId", Index: 8, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "AmazonProvidedIpv6CidrBlock", Index: 9, Shape: &t[52], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "AssociateVpcCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[523], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[493], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
-					{Name: "VpcId", Index: 2, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[528], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[498], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
+					{Name: "VpcId", Index: 2, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "AssociateVpcCidrBlockResponse",
 				NewInput:   func() any { return new(AssociateVpcCidrBlockInput) },
@@ -259,9 +277,9 @@ func newService() *schema.Service {
 			{
 				Name: "AttachInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AttachInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InternetGatewayId", Index: 1, Shape: &t[198], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "InternetGatewayId", Index: 1, Shape: &t[202], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "AttachInternetGatewayOutput", Kind: schema.Structure},
 				OutputRoot: "AttachInternetGatewayResponse",
@@ -276,20 +294,20 @@ func newService() *schema.Service {
 			{
 				Name: "AuthorizeSecurityGroupEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AuthorizeSecurityGroupEgressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 2, Shape: &t[382], Wire: "groupId", QueryName: "GroupId", Required: true},
-					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[419], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[419], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-					{Name: "FromPort", Index: 6, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-					{Name: "ToPort", Index: 7, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-					{Name: "CidrIp", Index: 8, Shape: &t[419], Wire: "cidrIp", QueryName: "CidrIp"},
-					{Name: "IpPermissions", Index: 9, Shape: &t[204], Wire: "ipPermissions", QueryName: "IpPermissions"},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 2, Shape: &t[387], Wire: "groupId", QueryName: "GroupId", Required: true},
+					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[424], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[424], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+					{Name: "FromPort", Index: 6, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+					{Name: "ToPort", Index: 7, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+					{Name: "CidrIp", Index: 8, Shape: &t[424], Wire: "cidrIp", QueryName: "CidrIp"},
+					{Name: "IpPermissions", Index: 9, Shape: &t[208], Wire: "ipPermissions", QueryName: "IpPermissions"},
 				}},
 				Output: &schema.Shape{Name: "AuthorizeSecurityGroupEgressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[395], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[400], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
 				}},
 				OutputRoot: "AuthorizeSecurityGroupEgressResponse",
 				DryRun:     true,
@@ -302,21 +320,21 @@ func newService() *schema.Service {
 			{
 				Name: "AuthorizeSecurityGroupIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AuthorizeSecurityGroupIngressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrIp", Index: 0, Shape: &t[419], Wire: "CidrIp", QueryName: "CidrIp"},
-					{Name: "FromPort", Index: 1, Shape: &t[194], Wire: "FromPort", QueryName: "FromPort"},
-					{Name: "GroupId", Index: 2, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 3, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "IpPermissions", Index: 4, Shape: &t[204], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[419], Wire: "IpProtocol", QueryName: "IpProtocol"},
-					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[419], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[419], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "ToPort", Index: 8, Shape: &t[194], Wire: "ToPort", QueryName: "ToPort"},
-					{Name: "TagSpecifications", Index: 9, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 10, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "CidrIp", Index: 0, Shape: &t[424], Wire: "CidrIp", QueryName: "CidrIp"},
+					{Name: "FromPort", Index: 1, Shape: &t[198], Wire: "FromPort", QueryName: "FromPort"},
+					{Name: "GroupId", Index: 2, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 3, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "IpPermissions", Index: 4, Shape: &t[208], Wire: "IpPermissions", QueryName: "IpPermissions"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[424], Wire: "IpProtocol", QueryName: "IpProtocol"},
+					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[424], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[424], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "ToPort", Index: 8, Shape: &t[198], Wire: "ToPort", QueryName: "ToPort"},
+					{Name: "TagSpecifications", Index: 9, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 10, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "AuthorizeSecurityGroupIngressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[395], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[400], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
 				}},
 				OutputRoot: "AuthorizeSecurityGroupIngressResponse",
 				DryRun:     true,
@@ -329,13 +347,13 @@ func newService() *schema.Service {
 			{
 				Name: "CreateDefaultSubnet", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDefaultSubnetInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AvailabilityZone", Index: 0, Shape: &t[41], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Ipv6Native", Index: 2, Shape: &t[48], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
-					{Name: "AvailabilityZoneId", Index: 3, Shape: &t[37], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+					{Name: "AvailabilityZone", Index: 0, Shape: &t[45], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Ipv6Native", Index: 2, Shape: &t[52], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
+					{Name: "AvailabilityZoneId", Index: 3, Shape: &t[41], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
 				}},
 				Output: &schema.Shape{Name: "CreateDefaultSubnetOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Subnet", Index: 0, Shape: &t[420], Wire: "subnet", QueryName: "Subnet"},
+					{Name: "Subnet", Index: 0, Shape: &t[425], Wire: "subnet", QueryName: "Subnet"},
 				}},
 				OutputRoot: "CreateDefaultSubnetResponse",
 				DryRun:     true,
@@ -348,10 +366,10 @@ func newService() *schema.Service {
 			{
 				Name: "CreateDefaultVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDefaultVpcInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateDefaultVpcOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Vpc", Index: 0, Shape: &t[488], Wire: "vpc", QueryName: "Vpc"},
+					{Name: "Vpc", Index: 0, Shape: &t[493], Wire: "vpc", QueryName: "Vpc"},
 				}},
 				OutputRoot: "CreateDefaultVpcResponse",
 				DryRun:     true,
@@ -364,12 +382,12 @@ func newService() *schema.Service {
 			{
 				Name: "CreateDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpConfigurations", Index: 0, Shape: &t[282], Wire: "dhcpConfiguration", QueryName: "DhcpConfiguration", Required: true},
-					{Name: "TagSpecifications", Index: 1, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "DhcpConfigurations", Index: 0, Shape: &t[286], Wire: "dhcpConfiguration", QueryName: "DhcpConfiguration", Required: true},
+					{Name: "TagSpecifications", Index: 1, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateDhcpOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpOptions", Index: 0, Shape: &t[100], Wire: "dhcpOptions", QueryName: "DhcpOptions"},
+					{Name: "DhcpOptions", Index: 0, Shape: &t[104], Wire: "dhcpOptions", QueryName: "DhcpOptions"},
 				}},
 				OutputRoot: "CreateDhcpOptionsResponse",
 				DryRun:     true,
@@ -382,14 +400,14 @@ func newService() *schema.Service {
 			{
 				Name: "CreateEgressOnlyInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateEgressOnlyInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ClientToken", Index: 0, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "TagSpecifications", Index: 3, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 0, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "TagSpecifications", Index: 3, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
 				}},
 				Output: &schema.Shape{Name: "CreateEgressOnlyInternetGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ClientToken", Index: 0, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
-					{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[114], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
+					{Name: "ClientToken", Index: 0, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[118], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
 				}},
 				OutputRoot: "CreateEgressOnlyInternetGatewayResponse",
 				DryRun:     true,
@@ -402,11 +420,11 @@ func newService() *schema.Service {
 			{
 				Name: "CreateInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateInternetGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "InternetGateway", Index: 0, Shape: &t[195], Wire: "internetGateway", QueryName: "InternetGateway"},
+					{Name: "InternetGateway", Index: 0, Shape: &t[199], Wire: "internetGateway", QueryName: "InternetGateway"},
 				}},
 				OutputRoot: "CreateInternetGatewayResponse",
 				DryRun:     true,
@@ -419,16 +437,16 @@ func newService() *schema.Service {
 			{
 				Name: "CreateManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListName", Index: 1, Shape: &t[419], Wire: "PrefixListName", QueryName: "PrefixListName", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListName", Index: 1, Shape: &t[424], Wire: "PrefixListName", QueryName: "PrefixListName", Required: true},
 					{Name: "Entries", Index: 2, Shape: &t[6], Wire: "Entry", QueryName: "Entry"},
-					{Name: "MaxEntries", Index: 3, Shape: &t[194], Wire: "MaxEntries", QueryName: "MaxEntries", Required: true},
-					{Name: "TagSpecifications", Index: 4, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "AddressFamily", Index: 5, Shape: &t[419], Wire: "AddressFamily", QueryName: "AddressFamily", Required: true},
-					{Name: "ClientToken", Index: 6, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "MaxEntries", Index: 3, Shape: &t[198], Wire: "MaxEntries", QueryName: "MaxEntries", Required: true},
+					{Name: "TagSpecifications", Index: 4, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "AddressFamily", Index: 5, Shape: &t[424], Wire: "AddressFamily", QueryName: "AddressFamily", Required: true},
+					{Name: "ClientToken", Index: 6, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
 				}},
 				Output: &schema.Shape{Name: "CreateManagedPrefixListOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixList", Index: 0, Shape: &t[234], Wire: "prefixList", QueryName: "PrefixList"},
+					{Name: "PrefixList", Index: 0, Shape: &t[238], Wire: "prefixList", QueryName: "PrefixList"},
 				}},
 				OutputRoot: "CreateManagedPrefixListResponse",
 				DryRun:     true,
@@ -441,23 +459,23 @@ func newService() *schema.Service {
 			{
 				Name: "CreateNatGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateNatGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AvailabilityMode", Index: 0, Shape: &t[31], Wire: "AvailabilityMode", QueryName: "AvailabilityMode"},
-					{Name: "AllocationId", Index: 1, Shape: &t[14], Wire: "AllocationId", QueryName: "AllocationId"},
-					{Name: "ClientToken", Index: 2, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "SubnetId", Index: 4, Shape: &t[430], Wire: "SubnetId", QueryName: "SubnetId"},
-					{Name: "VpcId", Index: 5, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId"},
-					{Name: "AvailabilityZoneAddresses", Index: 6, Shape: &t[34], Wire: "AvailabilityZoneAddress", QueryName: "AvailabilityZoneAddress"},
-					{Name: "TagSpecifications", Index: 7, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ConnectivityType", Index: 8, Shape: &t[67], Wire: "ConnectivityType", QueryName: "ConnectivityType"},
-					{Name: "PrivateIpAddress", Index: 9, Shape: &t[419], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "SecondaryAllocationIds", Index: 10, Shape: &t[15], Wire: "SecondaryAllocationId", QueryName: "SecondaryAllocationId"},
-					{Name: "SecondaryPrivateIpAddresses", Index: 11, Shape: &t[202], Wire: "SecondaryPrivateIpAddress", QueryName: "SecondaryPrivateIpAddress"},
-					{Name: "SecondaryPrivateIpAddressCount", Index: 12, Shape: &t[331], Wire: "SecondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
+					{Name: "AvailabilityMode", Index: 0, Shape: &t[35], Wire: "AvailabilityMode", QueryName: "AvailabilityMode"},
+					{Name: "AllocationId", Index: 1, Shape: &t[16], Wire: "AllocationId", QueryName: "AllocationId"},
+					{Name: "ClientToken", Index: 2, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "SubnetId", Index: 4, Shape: &t[435], Wire: "SubnetId", QueryName: "SubnetId"},
+					{Name: "VpcId", Index: 5, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId"},
+					{Name: "AvailabilityZoneAddresses", Index: 6, Shape: &t[38], Wire: "AvailabilityZoneAddress", QueryName: "AvailabilityZoneAddress"},
+					{Name: "TagSpecifications", Index: 7, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ConnectivityType", Index: 8, Shape: &t[71], Wire: "ConnectivityType", QueryName: "ConnectivityType"},
+					{Name: "PrivateIpAddress", Index: 9, Shape: &t[424], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "SecondaryAllocationIds", Index: 10, Shape: &t[17], Wire: "SecondaryAllocationId", QueryName: "SecondaryAllocationId"},
+					{Name: "SecondaryPrivateIpAddresses", Index: 11, Shape: &t[206], Wire: "SecondaryPrivateIpAddress", QueryName: "SecondaryPrivateIpAddress"},
+					{Name: "SecondaryPrivateIpAddressCount", Index: 12, Shape: &t[336], Wire: "SecondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
 				}},
 				Output: &schema.Shape{Name: "CreateNatGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ClientToken", Index: 0, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
-					{Name: "NatGateway", Index: 1, Shape: &t[241], Wire: "natGateway", QueryName: "NatGateway"},
+					{Name: "ClientToken", Index: 0, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "NatGateway", Index: 1, Shape: &t[245], Wire: "natGateway", QueryName: "NatGateway"},
 				}},
 				OutputRoot: "CreateNatGatewayResponse",
 				DryRun:     true,
@@ -470,14 +488,14 @@ func newService() *schema.Service {
 			{
 				Name: "CreateNetworkAcl", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateNetworkAclInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcId", Index: 3, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 3, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "CreateNetworkAclOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkAcl", Index: 0, Shape: &t[256], Wire: "networkAcl", QueryName: "NetworkAcl"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "NetworkAcl", Index: 0, Shape: &t[260], Wire: "networkAcl", QueryName: "NetworkAcl"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateNetworkAclResponse",
 				DryRun:     true,
@@ -490,16 +508,16 @@ func newService() *schema.Service {
 			{
 				Name: "CreateNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclId", Index: 1, Shape: &t[262], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
-					{Name: "RuleNumber", Index: 2, Shape: &t[194], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
-					{Name: "Protocol", Index: 3, Shape: &t[419], Wire: "protocol", QueryName: "Protocol", Required: true},
-					{Name: "RuleAction", Index: 4, Shape: &t[375], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
-					{Name: "Egress", Index: 5, Shape: &t[48], Wire: "egress", QueryName: "Egress", Required: true},
-					{Name: "CidrBlock", Index: 6, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "IcmpTypeCode", Index: 8, Shape: &t[153], Wire: "Icmp", QueryName: "Icmp"},
-					{Name: "PortRange", Index: 9, Shape: &t[310], Wire: "portRange", QueryName: "PortRange"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[266], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[198], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Protocol", Index: 3, Shape: &t[424], Wire: "protocol", QueryName: "Protocol", Required: true},
+					{Name: "RuleAction", Index: 4, Shape: &t[380], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
+					{Name: "Egress", Index: 5, Shape: &t[52], Wire: "egress", QueryName: "Egress", Required: true},
+					{Name: "CidrBlock", Index: 6, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "IcmpTypeCode", Index: 8, Shape: &t[157], Wire: "Icmp", QueryName: "Icmp"},
+					{Name: "PortRange", Index: 9, Shape: &t[314], Wire: "portRange", QueryName: "PortRange"},
 				}},
 				Output:     &schema.Shape{Name: "CreateNetworkAclEntryOutput", Kind: schema.Structure},
 				OutputRoot: "CreateNetworkAclEntryResponse",
@@ -514,29 +532,29 @@ func newService() *schema.Service {
 			{
 				Name: "CreateNetworkInterface", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[212], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
-					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[194], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
-					{Name: "Ipv6Prefixes", Index: 2, Shape: &t[221], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-					{Name: "Ipv6PrefixCount", Index: 3, Shape: &t[194], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
-					{Name: "InterfaceType", Index: 4, Shape: &t[271], Wire: "InterfaceType", QueryName: "InterfaceType"},
-					{Name: "TagSpecifications", Index: 5, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ClientToken", Index: 6, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
-					{Name: "EnablePrimaryIpv6", Index: 7, Shape: &t[48], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
-					{Name: "ConnectionTrackingSpecification", Index: 8, Shape: &t[65], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
-					{Name: "Operator", Index: 9, Shape: &t[285], Wire: "Operator", QueryName: "Operator"},
-					{Name: "SubnetId", Index: 10, Shape: &t[430], Wire: "subnetId", QueryName: "SubnetId", Required: true},
-					{Name: "Description", Index: 11, Shape: &t[419], Wire: "description", QueryName: "Description"},
-					{Name: "PrivateIpAddress", Index: 12, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "Groups", Index: 13, Shape: &t[383], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
-					{Name: "PrivateIpAddresses", Index: 14, Shape: &t[333], Wire: "privateIpAddresses", QueryName: "PrivateIpAddresses"},
-					{Name: "SecondaryPrivateIpAddressCount", Index: 15, Shape: &t[194], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
-					{Name: "Ipv6Addresses", Index: 16, Shape: &t[167], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
-					{Name: "Ipv6AddressCount", Index: 17, Shape: &t[194], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
-					{Name: "DryRun", Index: 18, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[216], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[198], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
+					{Name: "Ipv6Prefixes", Index: 2, Shape: &t[225], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+					{Name: "Ipv6PrefixCount", Index: 3, Shape: &t[198], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
+					{Name: "InterfaceType", Index: 4, Shape: &t[275], Wire: "InterfaceType", QueryName: "InterfaceType"},
+					{Name: "TagSpecifications", Index: 5, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 6, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "EnablePrimaryIpv6", Index: 7, Shape: &t[52], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
+					{Name: "ConnectionTrackingSpecification", Index: 8, Shape: &t[69], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
+					{Name: "Operator", Index: 9, Shape: &t[289], Wire: "Operator", QueryName: "Operator"},
+					{Name: "SubnetId", Index: 10, Shape: &t[435], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "Description", Index: 11, Shape: &t[424], Wire: "description", QueryName: "Description"},
+					{Name: "PrivateIpAddress", Index: 12, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "Groups", Index: 13, Shape: &t[388], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "PrivateIpAddresses", Index: 14, Shape: &t[338], Wire: "privateIpAddresses", QueryName: "PrivateIpAddresses"},
+					{Name: "SecondaryPrivateIpAddressCount", Index: 15, Shape: &t[198], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
+					{Name: "Ipv6Addresses", Index: 16, Shape: &t[171], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
+					{Name: "Ipv6AddressCount", Index: 17, Shape: &t[198], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
+					{Name: "DryRun", Index: 18, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterface", Index: 0, Shape: &t[265], Wire: "networkInterface", QueryName: "NetworkInterface"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "NetworkInterface", Index: 0, Shape: &t[269], Wire: "networkInterface", QueryName: "NetworkInterface"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateNetworkInterfaceResponse",
 				DryRun:     true,
@@ -549,26 +567,26 @@ func newService() *schema.Service {
 			{
 				Name: "CreateRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[321], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[511], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
-					{Name: "TransitGatewayId", Index: 2, Shape: &t[466], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
-					{Name: "LocalGatewayId", Index: 3, Shape: &t[231], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
-					{Name: "CarrierGatewayId", Index: 4, Shape: &t[55], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
-					{Name: "CoreNetworkArn", Index: 5, Shape: &t[68], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
-					{Name: "OdbNetworkArn", Index: 6, Shape: &t[284], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
-					{Name: "DryRun", Index: 7, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 8, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 9, Shape: &t[419], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "GatewayId", Index: 10, Shape: &t[362], Wire: "gatewayId", QueryName: "GatewayId"},
-					{Name: "DestinationIpv6CidrBlock", Index: 11, Shape: &t[419], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
-					{Name: "EgressOnlyInternetGatewayId", Index: 12, Shape: &t[115], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-					{Name: "InstanceId", Index: 13, Shape: &t[162], Wire: "instanceId", QueryName: "InstanceId"},
-					{Name: "NetworkInterfaceId", Index: 14, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "VpcPeeringConnectionId", Index: 15, Shape: &t[527], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-					{Name: "NatGatewayId", Index: 16, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[325], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[516], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "TransitGatewayId", Index: 2, Shape: &t[471], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
+					{Name: "LocalGatewayId", Index: 3, Shape: &t[235], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
+					{Name: "CarrierGatewayId", Index: 4, Shape: &t[59], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
+					{Name: "CoreNetworkArn", Index: 5, Shape: &t[72], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
+					{Name: "OdbNetworkArn", Index: 6, Shape: &t[288], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
+					{Name: "DryRun", Index: 7, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "RouteTableId", Index: 8, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 9, Shape: &t[424], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "GatewayId", Index: 10, Shape: &t[367], Wire: "gatewayId", QueryName: "GatewayId"},
+					{Name: "DestinationIpv6CidrBlock", Index: 11, Shape: &t[424], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "EgressOnlyInternetGatewayId", Index: 12, Shape: &t[119], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+					{Name: "InstanceId", Index: 13, Shape: &t[166], Wire: "instanceId", QueryName: "InstanceId"},
+					{Name: "NetworkInterfaceId", Index: 14, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "VpcPeeringConnectionId", Index: 15, Shape: &t[532], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "NatGatewayId", Index: 16, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
 				}},
 				Output: &schema.Shape{Name: "CreateRouteOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "CreateRouteResponse",
 				DryRun:     true,
@@ -581,14 +599,14 @@ func newService() *schema.Service {
 			{
 				Name: "CreateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcId", Index: 3, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 3, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "CreateRouteTableOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RouteTable", Index: 0, Shape: &t[366], Wire: "routeTable", QueryName: "RouteTable"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "RouteTable", Index: 0, Shape: &t[371], Wire: "routeTable", QueryName: "RouteTable"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateRouteTableResponse",
 				DryRun:     true,
@@ -601,16 +619,16 @@ func newService() *schema.Service {
 			{
 				Name: "CreateSecurityGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateSecurityGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Description", Index: 0, Shape: &t[419], Wire: "GroupDescription", QueryName: "GroupDescription", Required: true},
-					{Name: "GroupName", Index: 1, Shape: &t[419], Wire: "GroupName", QueryName: "GroupName", Required: true},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId"},
-					{Name: "TagSpecifications", Index: 3, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Description", Index: 0, Shape: &t[424], Wire: "GroupDescription", QueryName: "GroupDescription", Required: true},
+					{Name: "GroupName", Index: 1, Shape: &t[424], Wire: "GroupName", QueryName: "GroupName", Required: true},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId"},
+					{Name: "TagSpecifications", Index: 3, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateSecurityGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-					{Name: "Tags", Index: 1, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-					{Name: "SecurityGroupArn", Index: 2, Shape: &t[419], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
+					{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+					{Name: "Tags", Index: 1, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+					{Name: "SecurityGroupArn", Index: 2, Shape: &t[424], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
 				}},
 				OutputRoot: "CreateSecurityGroupResponse",
 				DryRun:     true,
@@ -623,22 +641,22 @@ func newService() *schema.Service {
 			{
 				Name: "CreateSubnet", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateSubnetInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "AvailabilityZone", Index: 1, Shape: &t[419], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
-					{Name: "AvailabilityZoneId", Index: 2, Shape: &t[419], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
-					{Name: "CidrBlock", Index: 3, Shape: &t[419], Wire: "CidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlock", Index: 4, Shape: &t[419], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "OutpostArn", Index: 5, Shape: &t[419], Wire: "OutpostArn", QueryName: "OutpostArn"},
-					{Name: "VpcId", Index: 6, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "Ipv6Native", Index: 7, Shape: &t[48], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
-					{Name: "Ipv4IpamPoolId", Index: 8, Shape: &t[210], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
-					{Name: "Ipv4NetmaskLength", Index: 9, Shape: &t[255], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
-					{Name: "Ipv6IpamPoolId", Index: 10, Shape: &t[210], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
-					{Name: "Ipv6NetmaskLength", Index: 11, Shape: &t[255], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "DryRun", Index: 12, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "AvailabilityZone", Index: 1, Shape: &t[424], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "AvailabilityZoneId", Index: 2, Shape: &t[424], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+					{Name: "CidrBlock", Index: 3, Shape: &t[424], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 4, Shape: &t[424], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "OutpostArn", Index: 5, Shape: &t[424], Wire: "OutpostArn", QueryName: "OutpostArn"},
+					{Name: "VpcId", Index: 6, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "Ipv6Native", Index: 7, Shape: &t[52], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
+					{Name: "Ipv4IpamPoolId", Index: 8, Shape: &t[214], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
+					{Name: "Ipv4NetmaskLength", Index: 9, Shape: &t[259], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
+					{Name: "Ipv6IpamPoolId", Index: 10, Shape: &t[214], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
+					{Name: "Ipv6NetmaskLength", Index: 11, Shape: &t[259], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
+					{Name: "DryRun", Index: 12, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateSubnetOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Subnet", Index: 0, Shape: &t[420], Wire: "subnet", QueryName: "Subnet"},
+					{Name: "Subnet", Index: 0, Shape: &t[425], Wire: "subnet", QueryName: "Subnet"},
 				}},
 				OutputRoot: "CreateSubnetResponse",
 				DryRun:     true,
@@ -651,9 +669,9 @@ func newService() *schema.Service {
 			{
 				Name: "CreateTags", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateTagsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Resources", Index: 1, Shape: &t[357], Wire: "ResourceId", QueryName: "ResourceId", Required: true},
-					{Name: "Tags", Index: 2, Shape: &t[449], Wire: "Tag", QueryName: "Tag", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Resources", Index: 1, Shape: &t[362], Wire: "ResourceId", QueryName: "ResourceId", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[454], Wire: "Tag", QueryName: "Tag", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "CreateTagsOutput", Kind: schema.Structure},
 				OutputRoot: "CreateTagsResponse",
@@ -668,22 +686,22 @@ func newService() *schema.Service {
 			{
 				Name: "CreateVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateVpcInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrBlock", Index: 0, Shape: &t[419], Wire: "CidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6Pool", Index: 1, Shape: &t[220], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
-					{Name: "Ipv6CidrBlock", Index: 2, Shape: &t[419], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "Ipv4IpamPoolId", Index: 3, Shape: &t[210], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
-					{Name: "Ipv4NetmaskLength", Index: 4, Shape: &t[255], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
-					{Name: "Ipv6IpamPoolId", Index: 5, Shape: &t[210], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
-					{Name: "Ipv6NetmaskLength", Index: 6, Shape: &t[255], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 7, Shape: &t[419], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
-					{Name: "VpcEncryptionControl", Index: 8, Shape: &t[498], Wire: "VpcEncryptionControl", QueryName: "VpcEncryptionControl"},
-					{Name: "TagSpecifications", Index: 9, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 10, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InstanceTenancy", Index: 11, Shape: &t[455], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
-					{Name: "AmazonProvidedIpv6CidrBlock", Index: 12, Shape: &t[48], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
+					{Name: "CidrBlock", Index: 0, Shape: &t[424], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6Pool", Index: 1, Shape: &t[224], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
+					{Name: "Ipv6CidrBlock", Index: 2, Shape: &t[424], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "Ipv4IpamPoolId", Index: 3, Shape: &t[214], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
+					{Name: "Ipv4NetmaskLength", Index: 4, Shape: &t[259], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
+					{Name: "Ipv6IpamPoolId", Index: 5, Shape: &t[214], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
+					{Name: "Ipv6NetmaskLength", Index: 6, Shape: &t[259], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
+					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 7, Shape: &t[424], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
+					{Name: "VpcEncryptionControl", Index: 8, Shape: &t[503], Wire: "VpcEncryptionControl", QueryName: "VpcEncryptionControl"},
+					{Name: "TagSpecifications", Index: 9, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 10, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "InstanceTenancy", Index: 11, Shape: &t[460], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
+					{Name: "AmazonProvidedIpv6CidrBlock", Index: 12, Shape: &t[52], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "CreateVpcOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Vpc", Index: 0, Shape: &t[488], Wire: "vpc", QueryName: "Vpc"},
+					{Name: "Vpc", Index: 0, Shape: &t[493], Wire: "vpc", QueryName: "Vpc"},
 				}},
 				OutputRoot: "CreateVpcResponse",
 				DryRun:     true,
@@ -696,27 +714,27 @@ func newService() *schema.Service {
 			{
 				Name: "CreateVpcEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateVpcEndpointInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointType", Index: 1, Shape: &t[519], Wire: "VpcEndpointType", QueryName: "VpcEndpointType"},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "ServiceName", Index: 3, Shape: &t[419], Wire: "ServiceName", QueryName: "ServiceName"},
-					{Name: "PolicyDocument", Index: 4, Shape: &t[419], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
-					{Name: "RouteTableIds", Index: 5, Shape: &t[513], Wire: "RouteTableId", QueryName: "RouteTableId"},
-					{Name: "SubnetIds", Index: 6, Shape: &t[518], Wire: "SubnetId", QueryName: "SubnetId"},
-					{Name: "SecurityGroupIds", Index: 7, Shape: &t[514], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
-					{Name: "IpAddressType", Index: 8, Shape: &t[201], Wire: "IpAddressType", QueryName: "IpAddressType"},
-					{Name: "DnsOptions", Index: 9, Shape: &t[108], Wire: "DnsOptions", QueryName: "DnsOptions"},
-					{Name: "ClientToken", Index: 10, Shape: &t[419], Wire: "ClientToken", QueryName: "ClientToken"},
-					{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[48], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
-					{Name: "TagSpecifications", Index: 12, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "SubnetConfigurations", Index: 13, Shape: &t[429], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
-					{Name: "ServiceNetworkArn", Index: 14, Shape: &t[408], Wire: "ServiceNetworkArn", QueryName: "ServiceNetworkArn"},
-					{Name: "ResourceConfigurationArn", Index: 15, Shape: &t[356], Wire: "ResourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
-					{Name: "ServiceRegion", Index: 16, Shape: &t[419], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcEndpointType", Index: 1, Shape: &t[524], Wire: "VpcEndpointType", QueryName: "VpcEndpointType"},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "ServiceName", Index: 3, Shape: &t[424], Wire: "ServiceName", QueryName: "ServiceName"},
+					{Name: "PolicyDocument", Index: 4, Shape: &t[424], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
+					{Name: "RouteTableIds", Index: 5, Shape: &t[518], Wire: "RouteTableId", QueryName: "RouteTableId"},
+					{Name: "SubnetIds", Index: 6, Shape: &t[523], Wire: "SubnetId", QueryName: "SubnetId"},
+					{Name: "SecurityGroupIds", Index: 7, Shape: &t[519], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "IpAddressType", Index: 8, Shape: &t[205], Wire: "IpAddressType", QueryName: "IpAddressType"},
+					{Name: "DnsOptions", Index: 9, Shape: &t[112], Wire: "DnsOptions", QueryName: "DnsOptions"},
+					{Name: "ClientToken", Index: 10, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken"},
+					{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[52], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+					{Name: "TagSpecifications", Index: 12, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "SubnetConfigurations", Index: 13, Shape: &t[434], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+					{Name: "ServiceNetworkArn", Index: 14, Shape: &t[413], Wire: "ServiceNetworkArn", QueryName: "ServiceNetworkArn"},
+					{Name: "ResourceConfigurationArn", Index: 15, Shape: &t[361], Wire: "ResourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+					{Name: "ServiceRegion", Index: 16, Shape: &t[424], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
 				}},
 				Output: &schema.Shape{Name: "CreateVpcEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpoint", Index: 0, Shape: &t[506], Wire: "vpcEndpoint", QueryName: "VpcEndpoint"},
-					{Name: "ClientToken", Index: 1, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "VpcEndpoint", Index: 0, Shape: &t[511], Wire: "vpcEndpoint", QueryName: "VpcEndpoint"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateVpcEndpointResponse",
 				DryRun:     true,
@@ -727,17 +745,42 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateVpcEndpointServiceConfiguration", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateVpcEndpointServiceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "AcceptanceRequired", Index: 1, Shape: &t[52], Wire: "AcceptanceRequired", QueryName: "AcceptanceRequired"},
+					{Name: "PrivateDnsName", Index: 2, Shape: &t[424], Wire: "PrivateDnsName", QueryName: "PrivateDnsName"},
+					{Name: "NetworkLoadBalancerArns", Index: 3, Shape: &t[489], Wire: "NetworkLoadBalancerArn", QueryName: "NetworkLoadBalancerArn"},
+					{Name: "GatewayLoadBalancerArns", Index: 4, Shape: &t[489], Wire: "GatewayLoadBalancerArn", QueryName: "GatewayLoadBalancerArn"},
+					{Name: "SupportedIpAddressTypes", Index: 5, Shape: &t[489], Wire: "SupportedIpAddressType", QueryName: "SupportedIpAddressType"},
+					{Name: "SupportedRegions", Index: 6, Shape: &t[489], Wire: "SupportedRegion", QueryName: "SupportedRegion"},
+					{Name: "ClientToken", Index: 7, Shape: &t[424], Wire: "ClientToken", QueryName: "ClientToken"},
+					{Name: "TagSpecifications", Index: 8, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+				}},
+				Output: &schema.Shape{Name: "CreateVpcEndpointServiceConfigurationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ServiceConfiguration", Index: 0, Shape: &t[407], Wire: "serviceConfiguration", QueryName: "ServiceConfiguration"},
+					{Name: "ClientToken", Index: 1, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
+				}},
+				OutputRoot: "CreateVpcEndpointServiceConfigurationResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(CreateVpcEndpointServiceConfigurationInput) },
+				NewOutput:  func() any { return new(CreateVpcEndpointServiceConfigurationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateVpcEndpointServiceConfiguration(ctx, in.(*CreateVpcEndpointServiceConfigurationInput))
+				},
+			},
+			{
 				Name: "CreateVpcPeeringConnection", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateVpcPeeringConnectionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PeerRegion", Index: 0, Shape: &t[419], Wire: "PeerRegion", QueryName: "PeerRegion"},
-					{Name: "TagSpecifications", Index: 1, Shape: &t[451], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcId", Index: 3, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
-					{Name: "PeerVpcId", Index: 4, Shape: &t[419], Wire: "peerVpcId", QueryName: "PeerVpcId"},
-					{Name: "PeerOwnerId", Index: 5, Shape: &t[419], Wire: "peerOwnerId", QueryName: "PeerOwnerId"},
+					{Name: "PeerRegion", Index: 0, Shape: &t[424], Wire: "PeerRegion", QueryName: "PeerRegion"},
+					{Name: "TagSpecifications", Index: 1, Shape: &t[456], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 3, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "PeerVpcId", Index: 4, Shape: &t[424], Wire: "peerVpcId", QueryName: "PeerVpcId"},
+					{Name: "PeerOwnerId", Index: 5, Shape: &t[424], Wire: "peerOwnerId", QueryName: "PeerOwnerId"},
 				}},
 				Output: &schema.Shape{Name: "CreateVpcPeeringConnectionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcPeeringConnection", Index: 0, Shape: &t[526], Wire: "vpcPeeringConnection", QueryName: "VpcPeeringConnection"},
+					{Name: "VpcPeeringConnection", Index: 0, Shape: &t[531], Wire: "vpcPeeringConnection", QueryName: "VpcPeeringConnection"},
 				}},
 				OutputRoot: "CreateVpcPeeringConnectionResponse",
 				DryRun:     true,
@@ -750,8 +793,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpOptionsId", Index: 0, Shape: &t[101], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId", Required: true},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "DhcpOptionsId", Index: 0, Shape: &t[105], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId", Required: true},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteDhcpOptionsOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteDhcpOptionsResponse",
@@ -766,11 +809,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteEgressOnlyInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteEgressOnlyInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "EgressOnlyInternetGatewayId", Index: 1, Shape: &t[115], Wire: "EgressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "EgressOnlyInternetGatewayId", Index: 1, Shape: &t[119], Wire: "EgressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteEgressOnlyInternetGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ReturnCode", Index: 0, Shape: &t[48], Wire: "returnCode", QueryName: "ReturnCode"},
+					{Name: "ReturnCode", Index: 0, Shape: &t[52], Wire: "returnCode", QueryName: "ReturnCode"},
 				}},
 				OutputRoot: "DeleteEgressOnlyInternetGatewayResponse",
 				DryRun:     true,
@@ -783,8 +826,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InternetGatewayId", Index: 1, Shape: &t[198], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "InternetGatewayId", Index: 1, Shape: &t[202], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteInternetGatewayOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteInternetGatewayResponse",
@@ -799,11 +842,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListId", Index: 1, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteManagedPrefixListOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixList", Index: 0, Shape: &t[234], Wire: "prefixList", QueryName: "PrefixList"},
+					{Name: "PrefixList", Index: 0, Shape: &t[238], Wire: "prefixList", QueryName: "PrefixList"},
 				}},
 				OutputRoot: "DeleteManagedPrefixListResponse",
 				DryRun:     true,
@@ -816,11 +859,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteNatGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteNatGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "NatGatewayId", Index: 1, Shape: &t[250], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NatGatewayId", Index: 1, Shape: &t[254], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteNatGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[419], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[424], Wire: "natGatewayId", QueryName: "NatGatewayId"},
 				}},
 				OutputRoot: "DeleteNatGatewayResponse",
 				DryRun:     true,
@@ -833,8 +876,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteNetworkAcl", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteNetworkAclInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclId", Index: 1, Shape: &t[262], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[266], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteNetworkAclOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteNetworkAclResponse",
@@ -849,10 +892,10 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclId", Index: 1, Shape: &t[262], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
-					{Name: "RuleNumber", Index: 2, Shape: &t[194], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
-					{Name: "Egress", Index: 3, Shape: &t[48], Wire: "egress", QueryName: "Egress", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[266], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[198], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Egress", Index: 3, Shape: &t[52], Wire: "egress", QueryName: "Egress", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteNetworkAclEntryOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteNetworkAclEntryResponse",
@@ -867,8 +910,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteNetworkInterface", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteNetworkInterfaceOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteNetworkInterfaceResponse",
@@ -883,11 +926,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[321], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 2, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 3, Shape: &t[419], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "DestinationIpv6CidrBlock", Index: 4, Shape: &t[419], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[325], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "RouteTableId", Index: 2, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 3, Shape: &t[424], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "DestinationIpv6CidrBlock", Index: 4, Shape: &t[424], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteRouteOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteRouteResponse",
@@ -902,8 +945,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 1, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "RouteTableId", Index: 1, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteRouteTableOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteRouteTableResponse",
@@ -918,13 +961,13 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteSecurityGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteSecurityGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 1, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 0, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 1, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DeleteSecurityGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
-					{Name: "GroupId", Index: 1, Shape: &t[382], Wire: "groupId", QueryName: "GroupId"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+					{Name: "GroupId", Index: 1, Shape: &t[387], Wire: "groupId", QueryName: "GroupId"},
 				}},
 				OutputRoot: "DeleteSecurityGroupResponse",
 				DryRun:     true,
@@ -937,8 +980,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteSubnet", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteSubnetInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SubnetId", Index: 0, Shape: &t[430], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "SubnetId", Index: 0, Shape: &t[435], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteSubnetOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteSubnetResponse",
@@ -953,9 +996,9 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteTags", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteTagsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Resources", Index: 1, Shape: &t[357], Wire: "resourceId", QueryName: "ResourceId", Required: true},
-					{Name: "Tags", Index: 2, Shape: &t[449], Wire: "tag", QueryName: "Tag"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Resources", Index: 1, Shape: &t[362], Wire: "resourceId", QueryName: "ResourceId", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[454], Wire: "tag", QueryName: "Tag"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteTagsOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteTagsResponse",
@@ -970,8 +1013,8 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteVpcInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcId", Index: 0, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 0, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteVpcOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteVpcResponse",
@@ -984,13 +1027,30 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteVpcEndpointServiceConfigurations", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteVpcEndpointServiceConfigurationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceIds", Index: 1, Shape: &t[521], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DeleteVpcEndpointServiceConfigurationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Unsuccessful", Index: 0, Shape: &t[485], Wire: "unsuccessful", QueryName: "Unsuccessful"},
+				}},
+				OutputRoot: "DeleteVpcEndpointServiceConfigurationsResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(DeleteVpcEndpointServiceConfigurationsInput) },
+				NewOutput:  func() any { return new(DeleteVpcEndpointServiceConfigurationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteVpcEndpointServiceConfigurations(ctx, in.(*DeleteVpcEndpointServiceConfigurationsInput))
+				},
+			},
+			{
 				Name: "DeleteVpcEndpoints", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteVpcEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[512], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[517], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteVpcEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Unsuccessful", Index: 0, Shape: &t[480], Wire: "unsuccessful", QueryName: "Unsuccessful"},
+					{Name: "Unsuccessful", Index: 0, Shape: &t[485], Wire: "unsuccessful", QueryName: "Unsuccessful"},
 				}},
 				OutputRoot: "DeleteVpcEndpointsResponse",
 				DryRun:     true,
@@ -1003,11 +1063,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteVpcPeeringConnection", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteVpcPeeringConnectionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[527], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[532], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteVpcPeeringConnectionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "DeleteVpcPeeringConnectionResponse",
 				DryRun:     true,
@@ -1020,7 +1080,7 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAccountAttributes", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAccountAttributesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "AttributeNames", Index: 1, Shape: &t[3], Wire: "attributeName", QueryName: "AttributeName"},
 				}},
 				Output: &schema.Shape{Name: "DescribeAccountAttributesOutput", Kind: schema.Structure, Members: []schema.Member{
@@ -1037,13 +1097,13 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAddresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PublicIps", Index: 0, Shape: &t[344], Wire: "PublicIp", QueryName: "PublicIp"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 2, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "AllocationIds", Index: 3, Shape: &t[15], Wire: "AllocationId", QueryName: "AllocationId"},
+					{Name: "PublicIps", Index: 0, Shape: &t[349], Wire: "PublicIp", QueryName: "PublicIp"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "AllocationIds", Index: 3, Shape: &t[17], Wire: "AllocationId", QueryName: "AllocationId"},
 				}},
 				Output: &schema.Shape{Name: "DescribeAddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Addresses", Index: 0, Shape: &t[11], Wire: "addressesSet", QueryName: "AddressesSet"},
+					{Name: "Addresses", Index: 0, Shape: &t[13], Wire: "addressesSet", QueryName: "AddressesSet"},
 				}},
 				OutputRoot: "DescribeAddressesResponse",
 				DryRun:     true,
@@ -1056,15 +1116,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAddressesAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAddressesAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AllocationIds", Index: 0, Shape: &t[16], Wire: "AllocationId", QueryName: "AllocationId"},
-					{Name: "Attribute", Index: 1, Shape: &t[10], Wire: "Attribute", QueryName: "Attribute"},
-					{Name: "NextToken", Index: 2, Shape: &t[283], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 3, Shape: &t[12], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "AllocationIds", Index: 0, Shape: &t[18], Wire: "AllocationId", QueryName: "AllocationId"},
+					{Name: "Attribute", Index: 1, Shape: &t[12], Wire: "Attribute", QueryName: "Attribute"},
+					{Name: "NextToken", Index: 2, Shape: &t[287], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 3, Shape: &t[14], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeAddressesAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Addresses", Index: 0, Shape: &t[13], Wire: "addressSet", QueryName: "AddressSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[283], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Addresses", Index: 0, Shape: &t[15], Wire: "addressSet", QueryName: "AddressSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[287], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeAddressesAttributeResponse",
 				DryRun:     true,
@@ -1077,14 +1137,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAvailabilityZones", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAvailabilityZonesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ZoneNames", Index: 0, Shape: &t[554], Wire: "ZoneName", QueryName: "ZoneName"},
-					{Name: "ZoneIds", Index: 1, Shape: &t[553], Wire: "ZoneId", QueryName: "ZoneId"},
-					{Name: "AllAvailabilityZones", Index: 2, Shape: &t[48], Wire: "AllAvailabilityZones", QueryName: "AllAvailabilityZones"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "ZoneNames", Index: 0, Shape: &t[559], Wire: "ZoneName", QueryName: "ZoneName"},
+					{Name: "ZoneIds", Index: 1, Shape: &t[558], Wire: "ZoneId", QueryName: "ZoneId"},
+					{Name: "AllAvailabilityZones", Index: 2, Shape: &t[52], Wire: "AllAvailabilityZones", QueryName: "AllAvailabilityZones"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeAvailabilityZonesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AvailabilityZones", Index: 0, Shape: &t[38], Wire: "availabilityZoneInfo", QueryName: "AvailabilityZoneInfo"},
+					{Name: "AvailabilityZones", Index: 0, Shape: &t[42], Wire: "availabilityZoneInfo", QueryName: "AvailabilityZoneInfo"},
 				}},
 				OutputRoot: "DescribeAvailabilityZonesResponse",
 				DryRun:     true,
@@ -1097,15 +1157,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeCarrierGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeCarrierGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CarrierGatewayIds", Index: 0, Shape: &t[56], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[57], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "CarrierGatewayIds", Index: 0, Shape: &t[60], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[61], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeCarrierGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CarrierGateways", Index: 0, Shape: &t[58], Wire: "carrierGatewaySet", QueryName: "CarrierGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "CarrierGateways", Index: 0, Shape: &t[62], Wire: "carrierGatewaySet", QueryName: "CarrierGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeCarrierGatewaysResponse",
 				DryRun:     true,
@@ -1118,12 +1178,12 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeCustomerGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeCustomerGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CustomerGatewayIds", Index: 0, Shape: &t[73], Wire: "CustomerGatewayId", QueryName: "CustomerGatewayId"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "CustomerGatewayIds", Index: 0, Shape: &t[77], Wire: "CustomerGatewayId", QueryName: "CustomerGatewayId"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeCustomerGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CustomerGateways", Index: 0, Shape: &t[74], Wire: "customerGatewaySet", QueryName: "CustomerGatewaySet"},
+					{Name: "CustomerGateways", Index: 0, Shape: &t[78], Wire: "customerGatewaySet", QueryName: "CustomerGatewaySet"},
 				}},
 				OutputRoot: "DescribeCustomerGatewaysResponse",
 				DryRun:     true,
@@ -1136,15 +1196,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpOptionsIds", Index: 0, Shape: &t[102], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 2, Shape: &t[79], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "DhcpOptionsIds", Index: 0, Shape: &t[106], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 2, Shape: &t[83], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDhcpOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "DhcpOptions", Index: 1, Shape: &t[103], Wire: "dhcpOptionsSet", QueryName: "DhcpOptionsSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "DhcpOptions", Index: 1, Shape: &t[107], Wire: "dhcpOptionsSet", QueryName: "DhcpOptionsSet"},
 				}},
 				OutputRoot: "DescribeDhcpOptionsResponse",
 				DryRun:     true,
@@ -1157,15 +1217,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEgressOnlyInternetGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEgressOnlyInternetGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "EgressOnlyInternetGatewayIds", Index: 1, Shape: &t[116], Wire: "EgressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-					{Name: "MaxResults", Index: 2, Shape: &t[80], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "EgressOnlyInternetGatewayIds", Index: 1, Shape: &t[120], Wire: "EgressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+					{Name: "MaxResults", Index: 2, Shape: &t[84], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEgressOnlyInternetGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EgressOnlyInternetGateways", Index: 0, Shape: &t[117], Wire: "egressOnlyInternetGatewaySet", QueryName: "EgressOnlyInternetGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "EgressOnlyInternetGateways", Index: 0, Shape: &t[121], Wire: "egressOnlyInternetGatewaySet", QueryName: "EgressOnlyInternetGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeEgressOnlyInternetGatewaysResponse",
 				DryRun:     true,
@@ -1178,15 +1238,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeFlowLogs", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeFlowLogsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Filter", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "FlowLogIds", Index: 2, Shape: &t[134], Wire: "FlowLogId", QueryName: "FlowLogId"},
-					{Name: "MaxResults", Index: 3, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filter", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "FlowLogIds", Index: 2, Shape: &t[138], Wire: "FlowLogId", QueryName: "FlowLogId"},
+					{Name: "MaxResults", Index: 3, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeFlowLogsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "FlowLogs", Index: 0, Shape: &t[135], Wire: "flowLogSet", QueryName: "FlowLogSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "FlowLogs", Index: 0, Shape: &t[139], Wire: "flowLogSet", QueryName: "FlowLogSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeFlowLogsResponse",
 				DryRun:     true,
@@ -1199,16 +1259,16 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeInstances", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeInstancesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "InstanceIds", Index: 0, Shape: &t[163], Wire: "InstanceId", QueryName: "InstanceId"},
-					{Name: "IncludeManagedResources", Index: 1, Shape: &t[48], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 3, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 5, Shape: &t[194], Wire: "maxResults", QueryName: "MaxResults"},
+					{Name: "InstanceIds", Index: 0, Shape: &t[167], Wire: "InstanceId", QueryName: "InstanceId"},
+					{Name: "IncludeManagedResources", Index: 1, Shape: &t[52], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 3, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 5, Shape: &t[198], Wire: "maxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "DescribeInstancesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Reservations", Index: 1, Shape: &t[354], Wire: "reservationSet", QueryName: "ReservationSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Reservations", Index: 1, Shape: &t[359], Wire: "reservationSet", QueryName: "ReservationSet"},
 				}},
 				OutputRoot: "DescribeInstancesResponse",
 				DryRun:     true,
@@ -1221,15 +1281,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeInternetGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeInternetGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 1, Shape: &t[81], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InternetGatewayIds", Index: 3, Shape: &t[199], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 1, Shape: &t[85], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "InternetGatewayIds", Index: 3, Shape: &t[203], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeInternetGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "InternetGateways", Index: 0, Shape: &t[200], Wire: "internetGatewaySet", QueryName: "InternetGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "InternetGateways", Index: 0, Shape: &t[204], Wire: "internetGatewaySet", QueryName: "InternetGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeInternetGatewaysResponse",
 				DryRun:     true,
@@ -1242,15 +1302,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeManagedPrefixLists", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeManagedPrefixListsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[320], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[283], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "PrefixListIds", Index: 4, Shape: &t[484], Wire: "PrefixListId", QueryName: "PrefixListId"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[324], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[287], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "PrefixListIds", Index: 4, Shape: &t[489], Wire: "PrefixListId", QueryName: "PrefixListId"},
 				}},
 				Output: &schema.Shape{Name: "DescribeManagedPrefixListsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[283], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "PrefixLists", Index: 1, Shape: &t[235], Wire: "prefixListSet", QueryName: "PrefixListSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[287], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "PrefixLists", Index: 1, Shape: &t[239], Wire: "prefixListSet", QueryName: "PrefixListSet"},
 				}},
 				OutputRoot: "DescribeManagedPrefixListsResponse",
 				DryRun:     true,
@@ -1263,15 +1323,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNatGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNatGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Filter", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[82], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NatGatewayIds", Index: 3, Shape: &t[251], Wire: "NatGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filter", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[86], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NatGatewayIds", Index: 3, Shape: &t[255], Wire: "NatGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNatGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGateways", Index: 0, Shape: &t[252], Wire: "natGatewaySet", QueryName: "NatGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NatGateways", Index: 0, Shape: &t[256], Wire: "natGatewaySet", QueryName: "NatGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNatGatewaysResponse",
 				DryRun:     true,
@@ -1284,15 +1344,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNetworkAcls", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkAclsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 1, Shape: &t[83], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclIds", Index: 3, Shape: &t[263], Wire: "NetworkAclId", QueryName: "NetworkAclId"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 1, Shape: &t[87], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclIds", Index: 3, Shape: &t[267], Wire: "NetworkAclId", QueryName: "NetworkAclId"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkAclsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkAcls", Index: 0, Shape: &t[264], Wire: "networkAclSet", QueryName: "NetworkAclSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NetworkAcls", Index: 0, Shape: &t[268], Wire: "networkAclSet", QueryName: "NetworkAclSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNetworkAclsResponse",
 				DryRun:     true,
@@ -1305,17 +1365,17 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNetworkInterfaceAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkInterfaceAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "Attribute", Index: 2, Shape: &t[270], Wire: "attribute", QueryName: "Attribute"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "Attribute", Index: 2, Shape: &t[274], Wire: "attribute", QueryName: "Attribute"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkInterfaceAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Attachment", Index: 0, Shape: &t[267], Wire: "attachment", QueryName: "Attachment"},
-					{Name: "Description", Index: 1, Shape: &t[27], Wire: "description", QueryName: "Description"},
-					{Name: "Groups", Index: 2, Shape: &t[142], Wire: "groupSet", QueryName: "GroupSet", OmitNil: true},
-					{Name: "NetworkInterfaceId", Index: 3, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "SourceDestCheck", Index: 4, Shape: &t[26], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-					{Name: "AssociatePublicIpAddress", Index: 5, Shape: &t[48], Wire: "associatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
+					{Name: "Attachment", Index: 0, Shape: &t[271], Wire: "attachment", QueryName: "Attachment"},
+					{Name: "Description", Index: 1, Shape: &t[31], Wire: "description", QueryName: "Description"},
+					{Name: "Groups", Index: 2, Shape: &t[146], Wire: "groupSet", QueryName: "GroupSet", OmitNil: true},
+					{Name: "NetworkInterfaceId", Index: 3, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "SourceDestCheck", Index: 4, Shape: &t[30], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+					{Name: "AssociatePublicIpAddress", Index: 5, Shape: &t[52], Wire: "associatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
 				}},
 				OutputRoot: "DescribeNetworkInterfaceAttributeResponse",
 				DryRun:     true,
@@ -1328,16 +1388,16 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNetworkInterfaces", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkInterfacesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 1, Shape: &t[84], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "IncludeManagedResources", Index: 2, Shape: &t[48], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceIds", Index: 4, Shape: &t[273], Wire: "NetworkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "Filters", Index: 5, Shape: &t[132], Wire: "filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 1, Shape: &t[88], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "IncludeManagedResources", Index: 2, Shape: &t[52], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceIds", Index: 4, Shape: &t[277], Wire: "NetworkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "Filters", Index: 5, Shape: &t[136], Wire: "filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkInterfacesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaces", Index: 0, Shape: &t[276], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NetworkInterfaces", Index: 0, Shape: &t[280], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNetworkInterfacesResponse",
 				DryRun:     true,
@@ -1350,15 +1410,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribePrefixLists", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribePrefixListsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "PrefixListIds", Index: 4, Shape: &t[322], Wire: "PrefixListId", QueryName: "PrefixListId"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "PrefixListIds", Index: 4, Shape: &t[326], Wire: "PrefixListId", QueryName: "PrefixListId"},
 				}},
 				Output: &schema.Shape{Name: "DescribePrefixListsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "PrefixLists", Index: 1, Shape: &t[323], Wire: "prefixListSet", QueryName: "PrefixListSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "PrefixLists", Index: 1, Shape: &t[327], Wire: "prefixListSet", QueryName: "PrefixListSet"},
 				}},
 				OutputRoot: "DescribePrefixListsResponse",
 				DryRun:     true,
@@ -1371,13 +1431,13 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeRegions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeRegionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RegionNames", Index: 0, Shape: &t[350], Wire: "RegionName", QueryName: "RegionName"},
-					{Name: "AllRegions", Index: 1, Shape: &t[48], Wire: "AllRegions", QueryName: "AllRegions"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 3, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "RegionNames", Index: 0, Shape: &t[355], Wire: "RegionName", QueryName: "RegionName"},
+					{Name: "AllRegions", Index: 1, Shape: &t[52], Wire: "AllRegions", QueryName: "AllRegions"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 3, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeRegionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Regions", Index: 0, Shape: &t[349], Wire: "regionInfo", QueryName: "RegionInfo"},
+					{Name: "Regions", Index: 0, Shape: &t[354], Wire: "regionInfo", QueryName: "RegionInfo"},
 				}},
 				OutputRoot: "DescribeRegionsResponse",
 				DryRun:     true,
@@ -1390,15 +1450,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeRouteTables", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeRouteTablesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 1, Shape: &t[85], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableIds", Index: 3, Shape: &t[373], Wire: "RouteTableId", QueryName: "RouteTableId"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 1, Shape: &t[89], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "RouteTableIds", Index: 3, Shape: &t[378], Wire: "RouteTableId", QueryName: "RouteTableId"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeRouteTablesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RouteTables", Index: 0, Shape: &t[374], Wire: "routeTableSet", QueryName: "RouteTableSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "RouteTables", Index: 0, Shape: &t[379], Wire: "routeTableSet", QueryName: "RouteTableSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeRouteTablesResponse",
 				DryRun:     true,
@@ -1411,11 +1471,11 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSecurityGroupReferences", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupReferencesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 1, Shape: &t[144], Wire: "GroupId", QueryName: "GroupId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 1, Shape: &t[148], Wire: "GroupId", QueryName: "GroupId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupReferencesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupReferenceSet", Index: 0, Shape: &t[388], Wire: "securityGroupReferenceSet", QueryName: "SecurityGroupReferenceSet"},
+					{Name: "SecurityGroupReferenceSet", Index: 0, Shape: &t[393], Wire: "securityGroupReferenceSet", QueryName: "SecurityGroupReferenceSet"},
 				}},
 				OutputRoot: "DescribeSecurityGroupReferencesResponse",
 				DryRun:     true,
@@ -1428,15 +1488,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSecurityGroupRules", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupRulesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SecurityGroupRuleIds", Index: 1, Shape: &t[394], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 4, Shape: &t[86], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "SecurityGroupRuleIds", Index: 1, Shape: &t[399], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 4, Shape: &t[90], Wire: "MaxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupRulesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupRules", Index: 0, Shape: &t[395], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroupRules", Index: 0, Shape: &t[400], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeSecurityGroupRulesResponse",
 				DryRun:     true,
@@ -1449,14 +1509,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSecurityGroupVpcAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 2, Shape: &t[87], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 2, Shape: &t[91], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupVpcAssociations", Index: 0, Shape: &t[400], Wire: "securityGroupVpcAssociationSet", QueryName: "SecurityGroupVpcAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroupVpcAssociations", Index: 0, Shape: &t[405], Wire: "securityGroupVpcAssociationSet", QueryName: "SecurityGroupVpcAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeSecurityGroupVpcAssociationsResponse",
 				DryRun:     true,
@@ -1469,16 +1529,16 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSecurityGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupIds", Index: 0, Shape: &t[140], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupNames", Index: 1, Shape: &t[145], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "NextToken", Index: 2, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 3, Shape: &t[88], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 5, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "GroupIds", Index: 0, Shape: &t[144], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupNames", Index: 1, Shape: &t[149], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "NextToken", Index: 2, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 3, Shape: &t[92], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 5, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "SecurityGroups", Index: 1, Shape: &t[385], Wire: "securityGroupInfo", QueryName: "SecurityGroupInfo"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroups", Index: 1, Shape: &t[390], Wire: "securityGroupInfo", QueryName: "SecurityGroupInfo"},
 				}},
 				OutputRoot: "DescribeSecurityGroupsResponse",
 				DryRun:     true,
@@ -1491,14 +1551,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeStaleSecurityGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeStaleSecurityGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "MaxResults", Index: 1, Shape: &t[89], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 2, Shape: &t[90], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "VpcId", Index: 3, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "MaxResults", Index: 1, Shape: &t[93], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 2, Shape: &t[94], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "VpcId", Index: 3, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DescribeStaleSecurityGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "StaleSecurityGroupSet", Index: 1, Shape: &t[416], Wire: "staleSecurityGroupSet", QueryName: "StaleSecurityGroupSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "StaleSecurityGroupSet", Index: 1, Shape: &t[421], Wire: "staleSecurityGroupSet", QueryName: "StaleSecurityGroupSet"},
 				}},
 				OutputRoot: "DescribeStaleSecurityGroupsResponse",
 				DryRun:     true,
@@ -1511,15 +1571,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSubnets", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSubnetsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SubnetIds", Index: 1, Shape: &t[432], Wire: "SubnetId", QueryName: "SubnetId"},
-					{Name: "NextToken", Index: 2, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 3, Shape: &t[91], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "SubnetIds", Index: 1, Shape: &t[437], Wire: "SubnetId", QueryName: "SubnetId"},
+					{Name: "NextToken", Index: 2, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 3, Shape: &t[95], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSubnetsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Subnets", Index: 1, Shape: &t[437], Wire: "subnetSet", QueryName: "SubnetSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Subnets", Index: 1, Shape: &t[442], Wire: "subnetSet", QueryName: "SubnetSet"},
 				}},
 				OutputRoot: "DescribeSubnetsResponse",
 				DryRun:     true,
@@ -1532,14 +1592,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTags", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTagsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[194], Wire: "maxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[198], Wire: "maxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTagsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Tags", Index: 1, Shape: &t[444], Wire: "tagSet", QueryName: "TagSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Tags", Index: 1, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
 				}},
 				OutputRoot: "DescribeTagsResponse",
 				DryRun:     true,
@@ -1552,15 +1612,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGatewayAttachments", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewayAttachmentsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[462], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[469], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[467], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[474], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewayAttachmentsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachments", Index: 0, Shape: &t[463], Wire: "transitGatewayAttachments", QueryName: "TransitGatewayAttachments"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGatewayAttachments", Index: 0, Shape: &t[468], Wire: "transitGatewayAttachments", QueryName: "TransitGatewayAttachments"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewayAttachmentsResponse",
 				DryRun:     true,
@@ -1573,15 +1633,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGatewayVpcAttachments", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewayVpcAttachmentsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[462], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[469], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[467], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[474], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewayVpcAttachmentsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayVpcAttachments", Index: 0, Shape: &t[473], Wire: "transitGatewayVpcAttachments", QueryName: "TransitGatewayVpcAttachments"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGatewayVpcAttachments", Index: 0, Shape: &t[478], Wire: "transitGatewayVpcAttachments", QueryName: "TransitGatewayVpcAttachments"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewayVpcAttachmentsResponse",
 				DryRun:     true,
@@ -1594,15 +1654,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayIds", Index: 0, Shape: &t[467], Wire: "TransitGatewayIds", QueryName: "TransitGatewayIds"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[469], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "TransitGatewayIds", Index: 0, Shape: &t[472], Wire: "TransitGatewayIds", QueryName: "TransitGatewayIds"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[474], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGateways", Index: 0, Shape: &t[468], Wire: "transitGatewaySet", QueryName: "TransitGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGateways", Index: 0, Shape: &t[473], Wire: "transitGatewaySet", QueryName: "TransitGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewaysResponse",
 				DryRun:     true,
@@ -1615,15 +1675,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Attribute", Index: 0, Shape: &t[491], Wire: "Attribute", QueryName: "Attribute", Required: true},
-					{Name: "VpcId", Index: 1, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Attribute", Index: 0, Shape: &t[496], Wire: "Attribute", QueryName: "Attribute", Required: true},
+					{Name: "VpcId", Index: 1, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[26], Wire: "enableDnsHostnames", QueryName: "EnableDnsHostnames"},
-					{Name: "EnableDnsSupport", Index: 1, Shape: &t[26], Wire: "enableDnsSupport", QueryName: "EnableDnsSupport"},
-					{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &t[26], Wire: "enableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
-					{Name: "VpcId", Index: 3, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[30], Wire: "enableDnsHostnames", QueryName: "EnableDnsHostnames"},
+					{Name: "EnableDnsSupport", Index: 1, Shape: &t[30], Wire: "enableDnsSupport", QueryName: "EnableDnsSupport"},
+					{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &t[30], Wire: "enableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
+					{Name: "VpcId", Index: 3, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "DescribeVpcAttributeResponse",
 				DryRun:     true,
@@ -1636,15 +1696,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcEndpointAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[512], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
-					{Name: "Filters", Index: 2, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 3, Shape: &t[236], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[517], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 3, Shape: &t[240], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpointAssociations", Index: 0, Shape: &t[508], Wire: "vpcEndpointAssociationSet", QueryName: "VpcEndpointAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpointAssociations", Index: 0, Shape: &t[513], Wire: "vpcEndpointAssociationSet", QueryName: "VpcEndpointAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointAssociationsResponse",
 				DryRun:     true,
@@ -1657,14 +1717,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcEndpointConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "Filters", Index: 1, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 1, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 2, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpointConnections", Index: 0, Shape: &t[510], Wire: "vpcEndpointConnectionSet", QueryName: "VpcEndpointConnectionSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpointConnections", Index: 0, Shape: &t[515], Wire: "vpcEndpointConnectionSet", QueryName: "VpcEndpointConnectionSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointConnectionsResponse",
 				DryRun:     true,
@@ -1677,15 +1737,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcEndpointServiceConfigurations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointServiceConfigurationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "ServiceIds", Index: 1, Shape: &t[516], Wire: "ServiceId", QueryName: "ServiceId"},
-					{Name: "Filters", Index: 2, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 3, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceIds", Index: 1, Shape: &t[521], Wire: "ServiceId", QueryName: "ServiceId"},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 3, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointServiceConfigurationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ServiceConfigurations", Index: 0, Shape: &t[403], Wire: "serviceConfigurationSet", QueryName: "ServiceConfigurationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "ServiceConfigurations", Index: 0, Shape: &t[408], Wire: "serviceConfigurationSet", QueryName: "ServiceConfigurationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointServiceConfigurationsResponse",
 				DryRun:     true,
@@ -1696,19 +1756,40 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeVpcEndpointServicePermissions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeVpcEndpointServicePermissionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 3, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+				}},
+				Output: &schema.Shape{Name: "DescribeVpcEndpointServicePermissionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AllowedPrincipals", Index: 0, Shape: &t[20], Wire: "allowedPrincipals", QueryName: "AllowedPrincipals"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+				}},
+				OutputRoot: "DescribeVpcEndpointServicePermissionsResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(DescribeVpcEndpointServicePermissionsInput) },
+				NewOutput:  func() any { return new(DescribeVpcEndpointServicePermissionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeVpcEndpointServicePermissions(ctx, in.(*DescribeVpcEndpointServicePermissionsInput))
+				},
+			},
+			{
 				Name: "DescribeVpcEndpointServices", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointServicesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "ServiceNames", Index: 1, Shape: &t[484], Wire: "ServiceName", QueryName: "ServiceName"},
-					{Name: "Filters", Index: 2, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 3, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "ServiceRegions", Index: 5, Shape: &t[484], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceNames", Index: 1, Shape: &t[489], Wire: "ServiceName", QueryName: "ServiceName"},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 3, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "ServiceRegions", Index: 5, Shape: &t[489], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointServicesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ServiceNames", Index: 0, Shape: &t[484], Wire: "serviceNameSet", QueryName: "ServiceNameSet"},
-					{Name: "ServiceDetails", Index: 1, Shape: &t[406], Wire: "serviceDetailSet", QueryName: "ServiceDetailSet"},
-					{Name: "NextToken", Index: 2, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "ServiceNames", Index: 0, Shape: &t[489], Wire: "serviceNameSet", QueryName: "ServiceNameSet"},
+					{Name: "ServiceDetails", Index: 1, Shape: &t[411], Wire: "serviceDetailSet", QueryName: "ServiceDetailSet"},
+					{Name: "NextToken", Index: 2, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointServicesResponse",
 				DryRun:     true,
@@ -1721,15 +1802,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcEndpoints", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[512], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
-					{Name: "Filters", Index: 2, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 3, Shape: &t[194], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[517], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "Filters", Index: 2, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "MaxResults", Index: 3, Shape: &t[198], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpoints", Index: 0, Shape: &t[517], Wire: "vpcEndpointSet", QueryName: "VpcEndpointSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpoints", Index: 0, Shape: &t[522], Wire: "vpcEndpointSet", QueryName: "VpcEndpointSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointsResponse",
 				DryRun:     true,
@@ -1742,15 +1823,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcPeeringConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcPeeringConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 1, Shape: &t[92], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcPeeringConnectionIds", Index: 3, Shape: &t[528], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-					{Name: "Filters", Index: 4, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 1, Shape: &t[96], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcPeeringConnectionIds", Index: 3, Shape: &t[533], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "Filters", Index: 4, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcPeeringConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcPeeringConnections", Index: 0, Shape: &t[530], Wire: "vpcPeeringConnectionSet", QueryName: "VpcPeeringConnectionSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcPeeringConnections", Index: 0, Shape: &t[535], Wire: "vpcPeeringConnectionSet", QueryName: "VpcPeeringConnectionSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcPeeringConnectionsResponse",
 				DryRun:     true,
@@ -1763,15 +1844,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcs", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpcIds", Index: 1, Shape: &t[522], Wire: "VpcId", QueryName: "VpcId"},
-					{Name: "NextToken", Index: 2, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 3, Shape: &t[93], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "DryRun", Index: 4, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "VpcIds", Index: 1, Shape: &t[527], Wire: "VpcId", QueryName: "VpcId"},
+					{Name: "NextToken", Index: 2, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 3, Shape: &t[97], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "DryRun", Index: 4, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Vpcs", Index: 1, Shape: &t[525], Wire: "vpcSet", QueryName: "VpcSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Vpcs", Index: 1, Shape: &t[530], Wire: "vpcSet", QueryName: "VpcSet"},
 				}},
 				OutputRoot: "DescribeVpcsResponse",
 				DryRun:     true,
@@ -1784,12 +1865,12 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpnConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnConnectionIds", Index: 1, Shape: &t[539], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "VpnConnectionIds", Index: 1, Shape: &t[544], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnConnections", Index: 0, Shape: &t[540], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
+					{Name: "VpnConnections", Index: 0, Shape: &t[545], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
 				}},
 				OutputRoot: "DescribeVpnConnectionsResponse",
 				DryRun:     true,
@@ -1802,12 +1883,12 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpnGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnGatewayIds", Index: 1, Shape: &t[545], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "VpnGatewayIds", Index: 1, Shape: &t[550], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnGateways", Index: 0, Shape: &t[546], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
+					{Name: "VpnGateways", Index: 0, Shape: &t[551], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
 				}},
 				OutputRoot: "DescribeVpnGatewaysResponse",
 				DryRun:     true,
@@ -1820,9 +1901,9 @@ func newService() *schema.Service {
 			{
 				Name: "DetachInternetGateway", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DetachInternetGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InternetGatewayId", Index: 1, Shape: &t[198], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "InternetGatewayId", Index: 1, Shape: &t[202], Wire: "internetGatewayId", QueryName: "InternetGatewayId", Required: true},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DetachInternetGatewayOutput", Kind: schema.Structure},
 				OutputRoot: "DetachInternetGatewayResponse",
@@ -1837,9 +1918,9 @@ func newService() *schema.Service {
 			{
 				Name: "DisableVgwRoutePropagation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisableVgwRoutePropagationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[544], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
-					{Name: "RouteTableId", Index: 1, Shape: &t[372], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GatewayId", Index: 0, Shape: &t[549], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
+					{Name: "RouteTableId", Index: 1, Shape: &t[377], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DisableVgwRoutePropagationOutput", Kind: schema.Structure},
 				OutputRoot: "DisableVgwRoutePropagationResponse",
@@ -1854,9 +1935,9 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[125], Wire: "AssociationId", QueryName: "AssociationId"},
-					{Name: "PublicIp", Index: 1, Shape: &t[118], Wire: "PublicIp", QueryName: "PublicIp"},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AssociationId", Index: 0, Shape: &t[129], Wire: "AssociationId", QueryName: "AssociationId"},
+					{Name: "PublicIp", Index: 1, Shape: &t[122], Wire: "PublicIp", QueryName: "PublicIp"},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DisassociateAddressOutput", Kind: schema.Structure},
 				OutputRoot: "DisassociateAddressResponse",
@@ -1871,14 +1952,14 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateNatGatewayAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateNatGatewayAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
-					{Name: "AssociationIds", Index: 1, Shape: &t[119], Wire: "AssociationId", QueryName: "AssociationId", Required: true},
-					{Name: "MaxDrainDurationSeconds", Index: 2, Shape: &t[112], Wire: "MaxDrainDurationSeconds", QueryName: "MaxDrainDurationSeconds"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
+					{Name: "AssociationIds", Index: 1, Shape: &t[123], Wire: "AssociationId", QueryName: "AssociationId", Required: true},
+					{Name: "MaxDrainDurationSeconds", Index: 2, Shape: &t[116], Wire: "MaxDrainDurationSeconds", QueryName: "MaxDrainDurationSeconds"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DisassociateNatGatewayAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[243], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[247], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
 				}},
 				OutputRoot: "DisassociateNatGatewayAddressResponse",
 				DryRun:     true,
@@ -1891,8 +1972,8 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "AssociationId", Index: 1, Shape: &t[368], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AssociationId", Index: 1, Shape: &t[373], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DisassociateRouteTableOutput", Kind: schema.Structure},
 				OutputRoot: "DisassociateRouteTableResponse",
@@ -1907,11 +1988,11 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateSubnetCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateSubnetCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[421], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "AssociationId", Index: 0, Shape: &t[426], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DisassociateSubnetCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[435], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "SubnetId", Index: 1, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[440], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "SubnetId", Index: 1, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
 				}},
 				OutputRoot: "DisassociateSubnetCidrBlockResponse",
 				NewInput:   func() any { return new(DisassociateSubnetCidrBlockInput) },
@@ -1923,12 +2004,12 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateVpcCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateVpcCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[492], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "AssociationId", Index: 0, Shape: &t[497], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DisassociateVpcCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[523], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[493], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
-					{Name: "VpcId", Index: 2, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[528], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[498], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
+					{Name: "VpcId", Index: 2, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "DisassociateVpcCidrBlockResponse",
 				NewInput:   func() any { return new(DisassociateVpcCidrBlockInput) },
@@ -1940,9 +2021,9 @@ func newService() *schema.Service {
 			{
 				Name: "EnableVgwRoutePropagation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "EnableVgwRoutePropagationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[544], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
-					{Name: "RouteTableId", Index: 1, Shape: &t[372], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GatewayId", Index: 0, Shape: &t[549], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
+					{Name: "RouteTableId", Index: 1, Shape: &t[377], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "EnableVgwRoutePropagationOutput", Kind: schema.Structure},
 				OutputRoot: "EnableVgwRoutePropagationResponse",
@@ -1957,14 +2038,14 @@ func newService() *schema.Service {
 			{
 				Name: "GetManagedPrefixListAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetManagedPrefixListAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
-					{Name: "MaxResults", Index: 2, Shape: &t[138], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[283], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListId", Index: 1, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "MaxResults", Index: 2, Shape: &t[142], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[287], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "GetManagedPrefixListAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixListAssociations", Index: 0, Shape: &t[314], Wire: "prefixListAssociationSet", QueryName: "PrefixListAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "PrefixListAssociations", Index: 0, Shape: &t[318], Wire: "prefixListAssociationSet", QueryName: "PrefixListAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetManagedPrefixListAssociationsResponse",
 				DryRun:     true,
@@ -1977,15 +2058,15 @@ func newService() *schema.Service {
 			{
 				Name: "GetManagedPrefixListEntries", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetManagedPrefixListEntriesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
-					{Name: "TargetVersion", Index: 2, Shape: &t[233], Wire: "TargetVersion", QueryName: "TargetVersion"},
-					{Name: "MaxResults", Index: 3, Shape: &t[320], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[283], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListId", Index: 1, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "TargetVersion", Index: 2, Shape: &t[237], Wire: "TargetVersion", QueryName: "TargetVersion"},
+					{Name: "MaxResults", Index: 3, Shape: &t[324], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[287], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "GetManagedPrefixListEntriesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Entries", Index: 0, Shape: &t[316], Wire: "entrySet", QueryName: "EntrySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[283], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Entries", Index: 0, Shape: &t[320], Wire: "entrySet", QueryName: "EntrySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[287], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetManagedPrefixListEntriesResponse",
 				DryRun:     true,
@@ -1998,16 +2079,16 @@ func newService() *schema.Service {
 			{
 				Name: "GetSubnetCidrReservations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetSubnetCidrReservationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Filters", Index: 0, Shape: &t[132], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SubnetId", Index: 1, Shape: &t[430], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "NextToken", Index: 3, Shape: &t[419], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "MaxResults", Index: 4, Shape: &t[139], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "Filters", Index: 0, Shape: &t[136], Wire: "Filter", QueryName: "Filter"},
+					{Name: "SubnetId", Index: 1, Shape: &t[435], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NextToken", Index: 3, Shape: &t[424], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 4, Shape: &t[143], Wire: "MaxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "GetSubnetCidrReservationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SubnetIpv4CidrReservations", Index: 0, Shape: &t[426], Wire: "subnetIpv4CidrReservationSet", QueryName: "SubnetIpv4CidrReservationSet"},
-					{Name: "SubnetIpv6CidrReservations", Index: 1, Shape: &t[426], Wire: "subnetIpv6CidrReservationSet", QueryName: "SubnetIpv6CidrReservationSet"},
-					{Name: "NextToken", Index: 2, Shape: &t[419], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SubnetIpv4CidrReservations", Index: 0, Shape: &t[431], Wire: "subnetIpv4CidrReservationSet", QueryName: "SubnetIpv4CidrReservationSet"},
+					{Name: "SubnetIpv6CidrReservations", Index: 1, Shape: &t[431], Wire: "subnetIpv6CidrReservationSet", QueryName: "SubnetIpv6CidrReservationSet"},
+					{Name: "NextToken", Index: 2, Shape: &t[424], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetSubnetCidrReservationsResponse",
 				DryRun:     true,
@@ -2020,17 +2101,17 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
-					{Name: "CurrentVersion", Index: 2, Shape: &t[233], Wire: "CurrentVersion", QueryName: "CurrentVersion"},
-					{Name: "PrefixListName", Index: 3, Shape: &t[419], Wire: "PrefixListName", QueryName: "PrefixListName"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListId", Index: 1, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "CurrentVersion", Index: 2, Shape: &t[237], Wire: "CurrentVersion", QueryName: "CurrentVersion"},
+					{Name: "PrefixListName", Index: 3, Shape: &t[424], Wire: "PrefixListName", QueryName: "PrefixListName"},
 					{Name: "AddEntries", Index: 4, Shape: &t[6], Wire: "AddEntry", QueryName: "AddEntry"},
-					{Name: "RemoveEntries", Index: 5, Shape: &t[351], Wire: "RemoveEntry", QueryName: "RemoveEntry"},
-					{Name: "MaxEntries", Index: 6, Shape: &t[194], Wire: "MaxEntries", QueryName: "MaxEntries"},
-					{Name: "IpamPrefixListResolverSyncEnabled", Index: 7, Shape: &t[50], Wire: "IpamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
+					{Name: "RemoveEntries", Index: 5, Shape: &t[356], Wire: "RemoveEntry", QueryName: "RemoveEntry"},
+					{Name: "MaxEntries", Index: 6, Shape: &t[198], Wire: "MaxEntries", QueryName: "MaxEntries"},
+					{Name: "IpamPrefixListResolverSyncEnabled", Index: 7, Shape: &t[54], Wire: "IpamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
 				}},
 				Output: &schema.Shape{Name: "ModifyManagedPrefixListOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixList", Index: 0, Shape: &t[234], Wire: "prefixList", QueryName: "PrefixList"},
+					{Name: "PrefixList", Index: 0, Shape: &t[238], Wire: "prefixList", QueryName: "PrefixList"},
 				}},
 				OutputRoot: "ModifyManagedPrefixListResponse",
 				DryRun:     true,
@@ -2043,17 +2124,17 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyNetworkInterfaceAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyNetworkInterfaceAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EnaSrdSpecification", Index: 0, Shape: &t[126], Wire: "EnaSrdSpecification", QueryName: "EnaSrdSpecification"},
-					{Name: "EnablePrimaryIpv6", Index: 1, Shape: &t[48], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
-					{Name: "ConnectionTrackingSpecification", Index: 2, Shape: &t[65], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
-					{Name: "AssociatePublicIpAddress", Index: 3, Shape: &t[48], Wire: "AssociatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
-					{Name: "AssociatedSubnetIds", Index: 4, Shape: &t[431], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"},
-					{Name: "DryRun", Index: 5, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 6, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "Description", Index: 7, Shape: &t[27], Wire: "description", QueryName: "Description"},
-					{Name: "SourceDestCheck", Index: 8, Shape: &t[26], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-					{Name: "Groups", Index: 9, Shape: &t[383], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
-					{Name: "Attachment", Index: 10, Shape: &t[268], Wire: "attachment", QueryName: "Attachment"},
+					{Name: "EnaSrdSpecification", Index: 0, Shape: &t[130], Wire: "EnaSrdSpecification", QueryName: "EnaSrdSpecification"},
+					{Name: "EnablePrimaryIpv6", Index: 1, Shape: &t[52], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
+					{Name: "ConnectionTrackingSpecification", Index: 2, Shape: &t[69], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
+					{Name: "AssociatePublicIpAddress", Index: 3, Shape: &t[52], Wire: "AssociatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
+					{Name: "AssociatedSubnetIds", Index: 4, Shape: &t[436], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"},
+					{Name: "DryRun", Index: 5, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceId", Index: 6, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "Description", Index: 7, Shape: &t[31], Wire: "description", QueryName: "Description"},
+					{Name: "SourceDestCheck", Index: 8, Shape: &t[30], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+					{Name: "Groups", Index: 9, Shape: &t[388], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "Attachment", Index: 10, Shape: &t[272], Wire: "attachment", QueryName: "Attachment"},
 				}},
 				Output:     &schema.Shape{Name: "ModifyNetworkInterfaceAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ModifyNetworkInterfaceAttributeResponse",
@@ -2068,12 +2149,12 @@ func newService() *schema.Service {
 			{
 				Name: "ModifySecurityGroupRules", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifySecurityGroupRulesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId", Required: true},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[398], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 0, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId", Required: true},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[403], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "ModifySecurityGroupRulesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "ModifySecurityGroupRulesResponse",
 				DryRun:     true,
@@ -2086,17 +2167,17 @@ func newService() *schema.Service {
 			{
 				Name: "ModifySubnetAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifySubnetAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssignIpv6AddressOnCreation", Index: 0, Shape: &t[26], Wire: "AssignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
-					{Name: "MapPublicIpOnLaunch", Index: 1, Shape: &t[26], Wire: "MapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
-					{Name: "SubnetId", Index: 2, Shape: &t[430], Wire: "subnetId", QueryName: "SubnetId", Required: true},
-					{Name: "MapCustomerOwnedIpOnLaunch", Index: 3, Shape: &t[26], Wire: "MapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
-					{Name: "CustomerOwnedIpv4Pool", Index: 4, Shape: &t[63], Wire: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-					{Name: "EnableDns64", Index: 5, Shape: &t[26], Wire: "EnableDns64", QueryName: "EnableDns64"},
-					{Name: "PrivateDnsHostnameTypeOnLaunch", Index: 6, Shape: &t[147], Wire: "PrivateDnsHostnameTypeOnLaunch", QueryName: "PrivateDnsHostnameTypeOnLaunch"},
-					{Name: "EnableResourceNameDnsARecordOnLaunch", Index: 7, Shape: &t[26], Wire: "EnableResourceNameDnsARecordOnLaunch", QueryName: "EnableResourceNameDnsARecordOnLaunch"},
-					{Name: "EnableResourceNameDnsAAAARecordOnLaunch", Index: 8, Shape: &t[26], Wire: "EnableResourceNameDnsAAAARecordOnLaunch", QueryName: "EnableResourceNameDnsAAAARecordOnLaunch"},
-					{Name: "EnableLniAtDeviceIndex", Index: 9, Shape: &t[194], Wire: "EnableLniAtDeviceIndex", QueryName: "EnableLniAtDeviceIndex"},
-					{Name: "DisableLniAtDeviceIndex", Index: 10, Shape: &t[26], Wire: "DisableLniAtDeviceIndex", QueryName: "DisableLniAtDeviceIndex"},
+					{Name: "AssignIpv6AddressOnCreation", Index: 0, Shape: &t[30], Wire: "AssignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
+					{Name: "MapPublicIpOnLaunch", Index: 1, Shape: &t[30], Wire: "MapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
+					{Name: "SubnetId", Index: 2, Shape: &t[435], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "MapCustomerOwnedIpOnLaunch", Index: 3, Shape: &t[30], Wire: "MapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
+					{Name: "CustomerOwnedIpv4Pool", Index: 4, Shape: &t[67], Wire: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+					{Name: "EnableDns64", Index: 5, Shape: &t[30], Wire: "EnableDns64", QueryName: "EnableDns64"},
+					{Name: "PrivateDnsHostnameTypeOnLaunch", Index: 6, Shape: &t[151], Wire: "PrivateDnsHostnameTypeOnLaunch", QueryName: "PrivateDnsHostnameTypeOnLaunch"},
+					{Name: "EnableResourceNameDnsARecordOnLaunch", Index: 7, Shape: &t[30], Wire: "EnableResourceNameDnsARecordOnLaunch", QueryName: "EnableResourceNameDnsARecordOnLaunch"},
+					{Name: "EnableResourceNameDnsAAAARecordOnLaunch", Index: 8, Shape: &t[30], Wire: "EnableResourceNameDnsAAAARecordOnLaunch", QueryName: "EnableResourceNameDnsAAAARecordOnLaunch"},
+					{Name: "EnableLniAtDeviceIndex", Index: 9, Shape: &t[198], Wire: "EnableLniAtDeviceIndex", QueryName: "EnableLniAtDeviceIndex"},
+					{Name: "DisableLniAtDeviceIndex", Index: 10, Shape: &t[30], Wire: "DisableLniAtDeviceIndex", QueryName: "DisableLniAtDeviceIndex"},
 				}},
 				Output:     &schema.Shape{Name: "ModifySubnetAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ModifySubnetAttributeResponse",
@@ -2110,10 +2191,10 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyVpcAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[26], Wire: "EnableDnsHostnames", QueryName: "EnableDnsHostnames"},
-					{Name: "EnableDnsSupport", Index: 1, Shape: &t[26], Wire: "EnableDnsSupport", QueryName: "EnableDnsSupport"},
-					{Name: "VpcId", Index: 2, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId", Required: true},
-					{Name: "EnableNetworkAddressUsageMetrics", Index: 3, Shape: &t[26], Wire: "EnableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
+					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[30], Wire: "EnableDnsHostnames", QueryName: "EnableDnsHostnames"},
+					{Name: "EnableDnsSupport", Index: 1, Shape: &t[30], Wire: "EnableDnsSupport", QueryName: "EnableDnsSupport"},
+					{Name: "VpcId", Index: 2, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "EnableNetworkAddressUsageMetrics", Index: 3, Shape: &t[30], Wire: "EnableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
 				}},
 				Output:     &schema.Shape{Name: "ModifyVpcAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ModifyVpcAttributeResponse",
@@ -2127,23 +2208,23 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyVpcEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcEndpointInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[511], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
-					{Name: "ResetPolicy", Index: 2, Shape: &t[48], Wire: "ResetPolicy", QueryName: "ResetPolicy"},
-					{Name: "PolicyDocument", Index: 3, Shape: &t[419], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
-					{Name: "AddRouteTableIds", Index: 4, Shape: &t[513], Wire: "AddRouteTableId", QueryName: "AddRouteTableId"},
-					{Name: "RemoveRouteTableIds", Index: 5, Shape: &t[513], Wire: "RemoveRouteTableId", QueryName: "RemoveRouteTableId"},
-					{Name: "AddSubnetIds", Index: 6, Shape: &t[518], Wire: "AddSubnetId", QueryName: "AddSubnetId"},
-					{Name: "RemoveSubnetIds", Index: 7, Shape: &t[518], Wire: "RemoveSubnetId", QueryName: "RemoveSubnetId"},
-					{Name: "AddSecurityGroupIds", Index: 8, Shape: &t[514], Wire: "AddSecurityGroupId", QueryName: "AddSecurityGroupId"},
-					{Name: "RemoveSecurityGroupIds", Index: 9, Shape: &t[514], Wire: "RemoveSecurityGroupId", QueryName: "RemoveSecurityGroupId"},
-					{Name: "IpAddressType", Index: 10, Shape: &t[201], Wire: "IpAddressType", QueryName: "IpAddressType"},
-					{Name: "DnsOptions", Index: 11, Shape: &t[108], Wire: "DnsOptions", QueryName: "DnsOptions"},
-					{Name: "PrivateDnsEnabled", Index: 12, Shape: &t[48], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
-					{Name: "SubnetConfigurations", Index: 13, Shape: &t[429], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[516], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+					{Name: "ResetPolicy", Index: 2, Shape: &t[52], Wire: "ResetPolicy", QueryName: "ResetPolicy"},
+					{Name: "PolicyDocument", Index: 3, Shape: &t[424], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
+					{Name: "AddRouteTableIds", Index: 4, Shape: &t[518], Wire: "AddRouteTableId", QueryName: "AddRouteTableId"},
+					{Name: "RemoveRouteTableIds", Index: 5, Shape: &t[518], Wire: "RemoveRouteTableId", QueryName: "RemoveRouteTableId"},
+					{Name: "AddSubnetIds", Index: 6, Shape: &t[523], Wire: "AddSubnetId", QueryName: "AddSubnetId"},
+					{Name: "RemoveSubnetIds", Index: 7, Shape: &t[523], Wire: "RemoveSubnetId", QueryName: "RemoveSubnetId"},
+					{Name: "AddSecurityGroupIds", Index: 8, Shape: &t[519], Wire: "AddSecurityGroupId", QueryName: "AddSecurityGroupId"},
+					{Name: "RemoveSecurityGroupIds", Index: 9, Shape: &t[519], Wire: "RemoveSecurityGroupId", QueryName: "RemoveSecurityGroupId"},
+					{Name: "IpAddressType", Index: 10, Shape: &t[205], Wire: "IpAddressType", QueryName: "IpAddressType"},
+					{Name: "DnsOptions", Index: 11, Shape: &t[112], Wire: "DnsOptions", QueryName: "DnsOptions"},
+					{Name: "PrivateDnsEnabled", Index: 12, Shape: &t[52], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+					{Name: "SubnetConfigurations", Index: 13, Shape: &t[434], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
 				}},
 				Output: &schema.Shape{Name: "ModifyVpcEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "ModifyVpcEndpointResponse",
 				DryRun:     true,
@@ -2154,16 +2235,82 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyVpcEndpointServiceConfiguration", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyVpcEndpointServiceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "PrivateDnsName", Index: 2, Shape: &t[424], Wire: "PrivateDnsName", QueryName: "PrivateDnsName"},
+					{Name: "RemovePrivateDnsName", Index: 3, Shape: &t[52], Wire: "RemovePrivateDnsName", QueryName: "RemovePrivateDnsName"},
+					{Name: "AcceptanceRequired", Index: 4, Shape: &t[52], Wire: "AcceptanceRequired", QueryName: "AcceptanceRequired"},
+					{Name: "AddNetworkLoadBalancerArns", Index: 5, Shape: &t[489], Wire: "AddNetworkLoadBalancerArn", QueryName: "AddNetworkLoadBalancerArn"},
+					{Name: "RemoveNetworkLoadBalancerArns", Index: 6, Shape: &t[489], Wire: "RemoveNetworkLoadBalancerArn", QueryName: "RemoveNetworkLoadBalancerArn"},
+					{Name: "AddGatewayLoadBalancerArns", Index: 7, Shape: &t[489], Wire: "AddGatewayLoadBalancerArn", QueryName: "AddGatewayLoadBalancerArn"},
+					{Name: "RemoveGatewayLoadBalancerArns", Index: 8, Shape: &t[489], Wire: "RemoveGatewayLoadBalancerArn", QueryName: "RemoveGatewayLoadBalancerArn"},
+					{Name: "AddSupportedIpAddressTypes", Index: 9, Shape: &t[489], Wire: "AddSupportedIpAddressType", QueryName: "AddSupportedIpAddressType"},
+					{Name: "RemoveSupportedIpAddressTypes", Index: 10, Shape: &t[489], Wire: "RemoveSupportedIpAddressType", QueryName: "RemoveSupportedIpAddressType"},
+					{Name: "AddSupportedRegions", Index: 11, Shape: &t[489], Wire: "AddSupportedRegion", QueryName: "AddSupportedRegion"},
+					{Name: "RemoveSupportedRegions", Index: 12, Shape: &t[489], Wire: "RemoveSupportedRegion", QueryName: "RemoveSupportedRegion"},
+				}},
+				Output: &schema.Shape{Name: "ModifyVpcEndpointServiceConfigurationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+				}},
+				OutputRoot: "ModifyVpcEndpointServiceConfigurationResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(ModifyVpcEndpointServiceConfigurationInput) },
+				NewOutput:  func() any { return new(ModifyVpcEndpointServiceConfigurationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyVpcEndpointServiceConfiguration(ctx, in.(*ModifyVpcEndpointServiceConfigurationInput))
+				},
+			},
+			{
+				Name: "ModifyVpcEndpointServicePayerResponsibility", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyVpcEndpointServicePayerResponsibilityInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "PayerResponsibility", Index: 2, Shape: &t[291], Wire: "PayerResponsibility", QueryName: "PayerResponsibility", Required: true},
+				}},
+				Output: &schema.Shape{Name: "ModifyVpcEndpointServicePayerResponsibilityOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ReturnValue", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+				}},
+				OutputRoot: "ModifyVpcEndpointServicePayerResponsibilityResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(ModifyVpcEndpointServicePayerResponsibilityInput) },
+				NewOutput:  func() any { return new(ModifyVpcEndpointServicePayerResponsibilityOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyVpcEndpointServicePayerResponsibility(ctx, in.(*ModifyVpcEndpointServicePayerResponsibilityInput))
+				},
+			},
+			{
+				Name: "ModifyVpcEndpointServicePermissions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyVpcEndpointServicePermissionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "AddAllowedPrincipals", Index: 2, Shape: &t[489], Wire: "AddAllowedPrincipals", QueryName: "AddAllowedPrincipals"},
+					{Name: "RemoveAllowedPrincipals", Index: 3, Shape: &t[489], Wire: "RemoveAllowedPrincipals", QueryName: "RemoveAllowedPrincipals"},
+				}},
+				Output: &schema.Shape{Name: "ModifyVpcEndpointServicePermissionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AddedPrincipals", Index: 0, Shape: &t[9], Wire: "addedPrincipalSet", QueryName: "AddedPrincipalSet"},
+					{Name: "ReturnValue", Index: 1, Shape: &t[52], Wire: "return", QueryName: "Return"},
+				}},
+				OutputRoot: "ModifyVpcEndpointServicePermissionsResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(ModifyVpcEndpointServicePermissionsInput) },
+				NewOutput:  func() any { return new(ModifyVpcEndpointServicePermissionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyVpcEndpointServicePermissions(ctx, in.(*ModifyVpcEndpointServicePermissionsInput))
+				},
+			},
+			{
 				Name: "ModifyVpcPeeringConnectionOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcPeeringConnectionOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AccepterPeeringConnectionOptions", Index: 0, Shape: &t[293], Wire: "AccepterPeeringConnectionOptions", QueryName: "AccepterPeeringConnectionOptions"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "RequesterPeeringConnectionOptions", Index: 2, Shape: &t[293], Wire: "RequesterPeeringConnectionOptions", QueryName: "RequesterPeeringConnectionOptions"},
-					{Name: "VpcPeeringConnectionId", Index: 3, Shape: &t[527], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
+					{Name: "AccepterPeeringConnectionOptions", Index: 0, Shape: &t[297], Wire: "AccepterPeeringConnectionOptions", QueryName: "AccepterPeeringConnectionOptions"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "RequesterPeeringConnectionOptions", Index: 2, Shape: &t[297], Wire: "RequesterPeeringConnectionOptions", QueryName: "RequesterPeeringConnectionOptions"},
+					{Name: "VpcPeeringConnectionId", Index: 3, Shape: &t[532], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ModifyVpcPeeringConnectionOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AccepterPeeringConnectionOptions", Index: 0, Shape: &t[292], Wire: "accepterPeeringConnectionOptions", QueryName: "AccepterPeeringConnectionOptions"},
-					{Name: "RequesterPeeringConnectionOptions", Index: 1, Shape: &t[292], Wire: "requesterPeeringConnectionOptions", QueryName: "RequesterPeeringConnectionOptions"},
+					{Name: "AccepterPeeringConnectionOptions", Index: 0, Shape: &t[296], Wire: "accepterPeeringConnectionOptions", QueryName: "AccepterPeeringConnectionOptions"},
+					{Name: "RequesterPeeringConnectionOptions", Index: 1, Shape: &t[296], Wire: "requesterPeeringConnectionOptions", QueryName: "RequesterPeeringConnectionOptions"},
 				}},
 				OutputRoot: "ModifyVpcPeeringConnectionOptionsResponse",
 				DryRun:     true,
@@ -2176,12 +2323,12 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyVpcTenancy", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcTenancyInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcId", Index: 0, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "InstanceTenancy", Index: 1, Shape: &t[536], Wire: "InstanceTenancy", QueryName: "InstanceTenancy", Required: true},
-					{Name: "DryRun", Index: 2, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 0, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "InstanceTenancy", Index: 1, Shape: &t[541], Wire: "InstanceTenancy", QueryName: "InstanceTenancy", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "ModifyVpcTenancyOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ReturnValue", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "ReturnValue", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "ModifyVpcTenancyResponse",
 				DryRun:     true,
@@ -2192,13 +2339,31 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "RejectVpcEndpointConnections", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RejectVpcEndpointConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+					{Name: "VpcEndpointIds", Index: 2, Shape: &t[517], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "RejectVpcEndpointConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Unsuccessful", Index: 0, Shape: &t[485], Wire: "unsuccessful", QueryName: "Unsuccessful"},
+				}},
+				OutputRoot: "RejectVpcEndpointConnectionsResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(RejectVpcEndpointConnectionsInput) },
+				NewOutput:  func() any { return new(RejectVpcEndpointConnectionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RejectVpcEndpointConnections(ctx, in.(*RejectVpcEndpointConnectionsInput))
+				},
+			},
+			{
 				Name: "RejectVpcPeeringConnection", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RejectVpcPeeringConnectionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[527], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcPeeringConnectionId", Index: 1, Shape: &t[532], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "RejectVpcPeeringConnectionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "RejectVpcPeeringConnectionResponse",
 				DryRun:     true,
@@ -2211,10 +2376,10 @@ func newService() *schema.Service {
 			{
 				Name: "ReleaseAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReleaseAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AllocationId", Index: 0, Shape: &t[14], Wire: "AllocationId", QueryName: "AllocationId"},
-					{Name: "PublicIp", Index: 1, Shape: &t[419], Wire: "PublicIp", QueryName: "PublicIp"},
-					{Name: "NetworkBorderGroup", Index: 2, Shape: &t[419], Wire: "NetworkBorderGroup", QueryName: "NetworkBorderGroup"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AllocationId", Index: 0, Shape: &t[16], Wire: "AllocationId", QueryName: "AllocationId"},
+					{Name: "PublicIp", Index: 1, Shape: &t[424], Wire: "PublicIp", QueryName: "PublicIp"},
+					{Name: "NetworkBorderGroup", Index: 2, Shape: &t[424], Wire: "NetworkBorderGroup", QueryName: "NetworkBorderGroup"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "ReleaseAddressOutput", Kind: schema.Structure},
 				OutputRoot: "ReleaseAddressResponse",
@@ -2229,12 +2394,12 @@ func newService() *schema.Service {
 			{
 				Name: "ReplaceNetworkAclAssociation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceNetworkAclAssociationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "AssociationId", Index: 1, Shape: &t[258], Wire: "associationId", QueryName: "AssociationId", Required: true},
-					{Name: "NetworkAclId", Index: 2, Shape: &t[262], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AssociationId", Index: 1, Shape: &t[262], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "NetworkAclId", Index: 2, Shape: &t[266], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ReplaceNetworkAclAssociationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NewAssociationId", Index: 0, Shape: &t[419], Wire: "newAssociationId", QueryName: "NewAssociationId"},
+					{Name: "NewAssociationId", Index: 0, Shape: &t[424], Wire: "newAssociationId", QueryName: "NewAssociationId"},
 				}},
 				OutputRoot: "ReplaceNetworkAclAssociationResponse",
 				DryRun:     true,
@@ -2247,16 +2412,16 @@ func newService() *schema.Service {
 			{
 				Name: "ReplaceNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclId", Index: 1, Shape: &t[262], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
-					{Name: "RuleNumber", Index: 2, Shape: &t[194], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
-					{Name: "Protocol", Index: 3, Shape: &t[419], Wire: "protocol", QueryName: "Protocol", Required: true},
-					{Name: "RuleAction", Index: 4, Shape: &t[375], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
-					{Name: "Egress", Index: 5, Shape: &t[48], Wire: "egress", QueryName: "Egress", Required: true},
-					{Name: "CidrBlock", Index: 6, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "IcmpTypeCode", Index: 8, Shape: &t[153], Wire: "Icmp", QueryName: "Icmp"},
-					{Name: "PortRange", Index: 9, Shape: &t[310], Wire: "portRange", QueryName: "PortRange"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[266], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[198], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Protocol", Index: 3, Shape: &t[424], Wire: "protocol", QueryName: "Protocol", Required: true},
+					{Name: "RuleAction", Index: 4, Shape: &t[380], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
+					{Name: "Egress", Index: 5, Shape: &t[52], Wire: "egress", QueryName: "Egress", Required: true},
+					{Name: "CidrBlock", Index: 6, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "IcmpTypeCode", Index: 8, Shape: &t[157], Wire: "Icmp", QueryName: "Icmp"},
+					{Name: "PortRange", Index: 9, Shape: &t[314], Wire: "portRange", QueryName: "PortRange"},
 				}},
 				Output:     &schema.Shape{Name: "ReplaceNetworkAclEntryOutput", Kind: schema.Structure},
 				OutputRoot: "ReplaceNetworkAclEntryResponse",
@@ -2271,24 +2436,24 @@ func newService() *schema.Service {
 			{
 				Name: "ReplaceRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[321], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[511], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
-					{Name: "LocalTarget", Index: 2, Shape: &t[48], Wire: "LocalTarget", QueryName: "LocalTarget"},
-					{Name: "TransitGatewayId", Index: 3, Shape: &t[466], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
-					{Name: "LocalGatewayId", Index: 4, Shape: &t[231], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
-					{Name: "CarrierGatewayId", Index: 5, Shape: &t[55], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
-					{Name: "CoreNetworkArn", Index: 6, Shape: &t[68], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
-					{Name: "OdbNetworkArn", Index: 7, Shape: &t[284], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
-					{Name: "DryRun", Index: 8, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 9, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 10, Shape: &t[419], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "GatewayId", Index: 11, Shape: &t[362], Wire: "gatewayId", QueryName: "GatewayId"},
-					{Name: "DestinationIpv6CidrBlock", Index: 12, Shape: &t[419], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
-					{Name: "EgressOnlyInternetGatewayId", Index: 13, Shape: &t[115], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-					{Name: "InstanceId", Index: 14, Shape: &t[162], Wire: "instanceId", QueryName: "InstanceId"},
-					{Name: "NetworkInterfaceId", Index: 15, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "VpcPeeringConnectionId", Index: 16, Shape: &t[527], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-					{Name: "NatGatewayId", Index: 17, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[325], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[516], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "LocalTarget", Index: 2, Shape: &t[52], Wire: "LocalTarget", QueryName: "LocalTarget"},
+					{Name: "TransitGatewayId", Index: 3, Shape: &t[471], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
+					{Name: "LocalGatewayId", Index: 4, Shape: &t[235], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
+					{Name: "CarrierGatewayId", Index: 5, Shape: &t[59], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
+					{Name: "CoreNetworkArn", Index: 6, Shape: &t[72], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
+					{Name: "OdbNetworkArn", Index: 7, Shape: &t[288], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
+					{Name: "DryRun", Index: 8, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "RouteTableId", Index: 9, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 10, Shape: &t[424], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "GatewayId", Index: 11, Shape: &t[367], Wire: "gatewayId", QueryName: "GatewayId"},
+					{Name: "DestinationIpv6CidrBlock", Index: 12, Shape: &t[424], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "EgressOnlyInternetGatewayId", Index: 13, Shape: &t[119], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+					{Name: "InstanceId", Index: 14, Shape: &t[166], Wire: "instanceId", QueryName: "InstanceId"},
+					{Name: "NetworkInterfaceId", Index: 15, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "VpcPeeringConnectionId", Index: 16, Shape: &t[532], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "NatGatewayId", Index: 17, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
 				}},
 				Output:     &schema.Shape{Name: "ReplaceRouteOutput", Kind: schema.Structure},
 				OutputRoot: "ReplaceRouteResponse",
@@ -2303,13 +2468,13 @@ func newService() *schema.Service {
 			{
 				Name: "ReplaceRouteTableAssociation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceRouteTableAssociationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "AssociationId", Index: 1, Shape: &t[368], Wire: "associationId", QueryName: "AssociationId", Required: true},
-					{Name: "RouteTableId", Index: 2, Shape: &t[372], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AssociationId", Index: 1, Shape: &t[373], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "RouteTableId", Index: 2, Shape: &t[377], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ReplaceRouteTableAssociationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NewAssociationId", Index: 0, Shape: &t[419], Wire: "newAssociationId", QueryName: "NewAssociationId"},
-					{Name: "AssociationState", Index: 1, Shape: &t[370], Wire: "associationState", QueryName: "AssociationState"},
+					{Name: "NewAssociationId", Index: 0, Shape: &t[424], Wire: "newAssociationId", QueryName: "NewAssociationId"},
+					{Name: "AssociationState", Index: 1, Shape: &t[375], Wire: "associationState", QueryName: "AssociationState"},
 				}},
 				OutputRoot: "ReplaceRouteTableAssociationResponse",
 				DryRun:     true,
@@ -2322,9 +2487,9 @@ func newService() *schema.Service {
 			{
 				Name: "ResetNetworkInterfaceAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ResetNetworkInterfaceAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "SourceDestCheck", Index: 2, Shape: &t[419], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "SourceDestCheck", Index: 2, Shape: &t[424], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
 				}},
 				Output:     &schema.Shape{Name: "ResetNetworkInterfaceAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ResetNetworkInterfaceAttributeResponse",
@@ -2339,13 +2504,13 @@ func newService() *schema.Service {
 			{
 				Name: "RestoreManagedPrefixListVersion", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RestoreManagedPrefixListVersionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
-					{Name: "PreviousVersion", Index: 2, Shape: &t[233], Wire: "PreviousVersion", QueryName: "PreviousVersion", Required: true},
-					{Name: "CurrentVersion", Index: 3, Shape: &t[233], Wire: "CurrentVersion", QueryName: "CurrentVersion", Required: true},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "PrefixListId", Index: 1, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PreviousVersion", Index: 2, Shape: &t[237], Wire: "PreviousVersion", QueryName: "PreviousVersion", Required: true},
+					{Name: "CurrentVersion", Index: 3, Shape: &t[237], Wire: "CurrentVersion", QueryName: "CurrentVersion", Required: true},
 				}},
 				Output: &schema.Shape{Name: "RestoreManagedPrefixListVersionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixList", Index: 0, Shape: &t[234], Wire: "prefixList", QueryName: "PrefixList"},
+					{Name: "PrefixList", Index: 0, Shape: &t[238], Wire: "prefixList", QueryName: "PrefixList"},
 				}},
 				OutputRoot: "RestoreManagedPrefixListVersionResponse",
 				DryRun:     true,
@@ -2358,21 +2523,21 @@ func newService() *schema.Service {
 			{
 				Name: "RevokeSecurityGroupEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RevokeSecurityGroupEgressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupRuleIds", Index: 0, Shape: &t[394], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-					{Name: "DryRun", Index: 1, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 2, Shape: &t[382], Wire: "groupId", QueryName: "GroupId", Required: true},
-					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[419], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[419], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-					{Name: "FromPort", Index: 6, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-					{Name: "ToPort", Index: 7, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-					{Name: "CidrIp", Index: 8, Shape: &t[419], Wire: "cidrIp", QueryName: "CidrIp"},
-					{Name: "IpPermissions", Index: 9, Shape: &t[204], Wire: "ipPermissions", QueryName: "IpPermissions"},
+					{Name: "SecurityGroupRuleIds", Index: 0, Shape: &t[399], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "DryRun", Index: 1, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 2, Shape: &t[387], Wire: "groupId", QueryName: "GroupId", Required: true},
+					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[424], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[424], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+					{Name: "FromPort", Index: 6, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+					{Name: "ToPort", Index: 7, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+					{Name: "CidrIp", Index: 8, Shape: &t[424], Wire: "cidrIp", QueryName: "CidrIp"},
+					{Name: "IpPermissions", Index: 9, Shape: &t[208], Wire: "ipPermissions", QueryName: "IpPermissions"},
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupEgressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
-					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[204], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
-					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[360], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[208], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
+					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[365], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupEgressResponse",
 				DryRun:     true,
@@ -2385,22 +2550,22 @@ func newService() *schema.Service {
 			{
 				Name: "RevokeSecurityGroupIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RevokeSecurityGroupIngressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrIp", Index: 0, Shape: &t[419], Wire: "CidrIp", QueryName: "CidrIp"},
-					{Name: "FromPort", Index: 1, Shape: &t[194], Wire: "FromPort", QueryName: "FromPort"},
-					{Name: "GroupId", Index: 2, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 3, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "IpPermissions", Index: 4, Shape: &t[204], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[419], Wire: "IpProtocol", QueryName: "IpProtocol"},
-					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[419], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[419], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "ToPort", Index: 8, Shape: &t[194], Wire: "ToPort", QueryName: "ToPort"},
-					{Name: "SecurityGroupRuleIds", Index: 9, Shape: &t[394], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-					{Name: "DryRun", Index: 10, Shape: &t[48], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "CidrIp", Index: 0, Shape: &t[424], Wire: "CidrIp", QueryName: "CidrIp"},
+					{Name: "FromPort", Index: 1, Shape: &t[198], Wire: "FromPort", QueryName: "FromPort"},
+					{Name: "GroupId", Index: 2, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 3, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "IpPermissions", Index: 4, Shape: &t[208], Wire: "IpPermissions", QueryName: "IpPermissions"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[424], Wire: "IpProtocol", QueryName: "IpProtocol"},
+					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[424], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[424], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "ToPort", Index: 8, Shape: &t[198], Wire: "ToPort", QueryName: "ToPort"},
+					{Name: "SecurityGroupRuleIds", Index: 9, Shape: &t[399], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "DryRun", Index: 10, Shape: &t[52], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupIngressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
-					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[204], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
-					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[360], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[208], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
+					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[365], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupIngressResponse",
 				DryRun:     true,
@@ -2411,16 +2576,33 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "StartVpcEndpointServicePrivateDnsVerification", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "StartVpcEndpointServicePrivateDnsVerificationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "ServiceId", Index: 1, Shape: &t[520], Wire: "ServiceId", QueryName: "ServiceId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "StartVpcEndpointServicePrivateDnsVerificationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ReturnValue", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
+				}},
+				OutputRoot: "StartVpcEndpointServicePrivateDnsVerificationResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(StartVpcEndpointServicePrivateDnsVerificationInput) },
+				NewOutput:  func() any { return new(StartVpcEndpointServicePrivateDnsVerificationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StartVpcEndpointServicePrivateDnsVerification(ctx, in.(*StartVpcEndpointServicePrivateDnsVerificationInput))
+				},
+			},
+			{
 				Name: "UnassignIpv6Addresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UnassignIpv6AddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6Prefixes", Index: 0, Shape: &t[205], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "Ipv6Addresses", Index: 2, Shape: &t[217], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
+					{Name: "Ipv6Prefixes", Index: 0, Shape: &t[209], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "Ipv6Addresses", Index: 2, Shape: &t[221], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
 				}},
 				Output: &schema.Shape{Name: "UnassignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "UnassignedIpv6Addresses", Index: 1, Shape: &t[217], Wire: "unassignedIpv6Addresses", QueryName: "UnassignedIpv6Addresses"},
-					{Name: "UnassignedIpv6Prefixes", Index: 2, Shape: &t[205], Wire: "unassignedIpv6PrefixSet", QueryName: "UnassignedIpv6PrefixSet", OmitNil: true},
+					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "UnassignedIpv6Addresses", Index: 1, Shape: &t[221], Wire: "unassignedIpv6Addresses", QueryName: "UnassignedIpv6Addresses"},
+					{Name: "UnassignedIpv6Prefixes", Index: 2, Shape: &t[209], Wire: "unassignedIpv6PrefixSet", QueryName: "UnassignedIpv6PrefixSet", OmitNil: true},
 				}},
 				OutputRoot: "UnassignIpv6AddressesResponse",
 				NewInput:   func() any { return new(UnassignIpv6AddressesInput) },
@@ -2432,9 +2614,9 @@ func newService() *schema.Service {
 			{
 				Name: "UnassignPrivateIpAddresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UnassignPrivateIpAddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[205], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[272], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[334], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[209], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[276], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[339], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 				}},
 				Output:     &schema.Shape{Name: "UnassignPrivateIpAddressesOutput", Kind: schema.Structure},
 				OutputRoot: "UnassignPrivateIpAddressesResponse",
@@ -2448,14 +2630,14 @@ func newService() *schema.Service {
 			{
 				Name: "UnassignPrivateNatGatewayAddress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UnassignPrivateNatGatewayAddressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 1, Shape: &t[202], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress", Required: true},
-					{Name: "MaxDrainDurationSeconds", Index: 2, Shape: &t[112], Wire: "MaxDrainDurationSeconds", QueryName: "MaxDrainDurationSeconds"},
-					{Name: "DryRun", Index: 3, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "NatGatewayId", QueryName: "NatGatewayId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 1, Shape: &t[206], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress", Required: true},
+					{Name: "MaxDrainDurationSeconds", Index: 2, Shape: &t[116], Wire: "MaxDrainDurationSeconds", QueryName: "MaxDrainDurationSeconds"},
+					{Name: "DryRun", Index: 3, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "UnassignPrivateNatGatewayAddressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NatGatewayId", Index: 0, Shape: &t[250], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[243], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
+					{Name: "NatGatewayId", Index: 0, Shape: &t[254], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+					{Name: "NatGatewayAddresses", Index: 1, Shape: &t[247], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
 				}},
 				OutputRoot: "UnassignPrivateNatGatewayAddressResponse",
 				DryRun:     true,
@@ -2468,14 +2650,14 @@ func newService() *schema.Service {
 			{
 				Name: "UpdateSecurityGroupRuleDescriptionsEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 1, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 2, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "IpPermissions", Index: 3, Shape: &t[204], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[392], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 1, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 2, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "IpPermissions", Index: 3, Shape: &t[208], Wire: "IpPermissions", QueryName: "IpPermissions"},
+					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[397], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
 				}},
 				Output: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "UpdateSecurityGroupRuleDescriptionsEgressResponse",
 				DryRun:     true,
@@ -2488,14 +2670,14 @@ func newService() *schema.Service {
 			{
 				Name: "UpdateSecurityGroupRuleDescriptionsIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DryRun", Index: 0, Shape: &t[48], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 1, Shape: &t[382], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 2, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "IpPermissions", Index: 3, Shape: &t[204], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[392], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+					{Name: "DryRun", Index: 0, Shape: &t[52], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "GroupId", Index: 1, Shape: &t[387], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 2, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "IpPermissions", Index: 3, Shape: &t[208], Wire: "IpPermissions", QueryName: "IpPermissions"},
+					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[397], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
 				}},
 				Output: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Return", Index: 0, Shape: &t[48], Wire: "return", QueryName: "Return"},
+					{Name: "Return", Index: 0, Shape: &t[52], Wire: "return", QueryName: "Return"},
 				}},
 				OutputRoot: "UpdateSecurityGroupRuleDescriptionsIngressResponse",
 				DryRun:     true,
@@ -2514,7 +2696,6 @@ func newService() *schema.Service {
 			"AcceptTransitGatewayMulticastDomainAssociations",
 			"AcceptTransitGatewayPeeringAttachment",
 			"AcceptTransitGatewayVpcAttachment",
-			"AcceptVpcEndpointConnections",
 			"AdvertiseByoipCidr",
 			"AllocateHosts",
 			"AllocateIpamPoolCidr",
@@ -2644,7 +2825,6 @@ func newService() *schema.Service {
 			"CreateVpcBlockPublicAccessExclusion",
 			"CreateVpcEncryptionControl",
 			"CreateVpcEndpointConnectionNotification",
-			"CreateVpcEndpointServiceConfiguration",
 			"CreateVpnConcentrator",
 			"CreateVpnConnection",
 			"CreateVpnConnectionRoute",
@@ -2725,7 +2905,6 @@ func newService() *schema.Service {
 			"DeleteVpcBlockPublicAccessExclusion",
 			"DeleteVpcEncryptionControl",
 			"DeleteVpcEndpointConnectionNotifications",
-			"DeleteVpcEndpointServiceConfigurations",
 			"DeleteVpnConcentrator",
 			"DeleteVpnConnection",
 			"DeleteVpnConnectionRoute",
@@ -2889,7 +3068,6 @@ func newService() *schema.Service {
 			"DescribeVpcClassicLinkDnsSupport",
 			"DescribeVpcEncryptionControls",
 			"DescribeVpcEndpointConnectionNotifications",
-			"DescribeVpcEndpointServicePermissions",
 			"DescribeVpnConcentrators",
 			"DetachClassicLinkVpc",
 			"DetachImageWatermark",
@@ -3114,9 +3292,6 @@ func newService() *schema.Service {
 			"ModifyVpcEncryptionControl",
 			"ModifyVpcEndpointConnectionNotification",
 			"ModifyVpcEndpointPayerResponsibility",
-			"ModifyVpcEndpointServiceConfiguration",
-			"ModifyVpcEndpointServicePayerResponsibility",
-			"ModifyVpcEndpointServicePermissions",
 			"ModifyVpnConnection",
 			"ModifyVpnConnectionOptions",
 			"ModifyVpnTunnelCertificate",
@@ -3144,7 +3319,6 @@ func newService() *schema.Service {
 			"RejectTransitGatewayMulticastDomainAssociations",
 			"RejectTransitGatewayPeeringAttachment",
 			"RejectTransitGatewayVpcAttachment",
-			"RejectVpcEndpointConnections",
 			"ReleaseHosts",
 			"ReleaseIpamPoolAllocation",
 			"ReplaceIamInstanceProfileAssociation",
@@ -3176,7 +3350,6 @@ func newService() *schema.Service {
 			"StartInstances",
 			"StartNetworkInsightsAccessScopeAnalysis",
 			"StartNetworkInsightsAnalysis",
-			"StartVpcEndpointServicePrivateDnsVerification",
 			"StopInstances",
 			"TerminateClientVpnConnections",
 			"TerminateInstances",
@@ -3192,1719 +3365,1735 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 555)
+	t := make([]schema.Shape, 560)
 	t[0] = schema.Shape{Name: "AccountAttribute", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttributeName", Index: 0, Shape: &t[419], Wire: "attributeName", QueryName: "AttributeName"},
+		{Name: "AttributeName", Index: 0, Shape: &t[424], Wire: "attributeName", QueryName: "AttributeName"},
 		{Name: "AttributeValues", Index: 1, Shape: &t[5], Wire: "attributeValueSet", QueryName: "AttributeValueSet"},
 	}}
 	t[1] = schema.Shape{Name: "AccountAttributeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[0], Wire: "item", QueryName: "Item"}}
 	t[2] = schema.Shape{Name: "AccountAttributeName", Kind: schema.String}
 	t[3] = schema.Shape{Name: "AccountAttributeNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[2], Wire: "attributeName", QueryName: "AttributeName"}}
 	t[4] = schema.Shape{Name: "AccountAttributeValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttributeValue", Index: 0, Shape: &t[419], Wire: "attributeValue", QueryName: "AttributeValue"},
+		{Name: "AttributeValue", Index: 0, Shape: &t[424], Wire: "attributeValue", QueryName: "AttributeValue"},
 	}}
 	t[5] = schema.Shape{Name: "AccountAttributeValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "item", QueryName: "Item"}}
 	t[6] = schema.Shape{Name: "AddPrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
 	t[7] = schema.Shape{Name: "AddPrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[419], Wire: "Cidr", QueryName: "Cidr", Required: true},
-		{Name: "Description", Index: 1, Shape: &t[419], Wire: "Description", QueryName: "Description"},
-	}}
-	t[8] = schema.Shape{Name: "Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[419], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "AssociationId", Index: 1, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "Domain", Index: 2, Shape: &t[111], Wire: "domain", QueryName: "Domain"},
-		{Name: "NetworkInterfaceId", Index: 3, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "NetworkInterfaceOwnerId", Index: 4, Shape: &t[419], Wire: "networkInterfaceOwnerId", QueryName: "NetworkInterfaceOwnerId"},
-		{Name: "PrivateIpAddress", Index: 5, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "Tags", Index: 6, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "PublicIpv4Pool", Index: 7, Shape: &t[419], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
-		{Name: "NetworkBorderGroup", Index: 8, Shape: &t[419], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "CustomerOwnedIp", Index: 9, Shape: &t[419], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "CustomerOwnedIpv4Pool", Index: 10, Shape: &t[419], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-		{Name: "CarrierIp", Index: 11, Shape: &t[419], Wire: "carrierIp", QueryName: "CarrierIp"},
-		{Name: "SubnetId", Index: 12, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "ServiceManaged", Index: 13, Shape: &t[407], Wire: "serviceManaged", QueryName: "ServiceManaged"},
-		{Name: "InstanceId", Index: 14, Shape: &t[419], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "PublicIp", Index: 15, Shape: &t[419], Wire: "publicIp", QueryName: "PublicIp"},
-	}}
-	t[9] = schema.Shape{Name: "AddressAttribute", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PublicIp", Index: 0, Shape: &t[342], Wire: "publicIp", QueryName: "PublicIp"},
-		{Name: "AllocationId", Index: 1, Shape: &t[14], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "PtrRecord", Index: 2, Shape: &t[419], Wire: "ptrRecord", QueryName: "PtrRecord"},
-		{Name: "PtrRecordUpdate", Index: 3, Shape: &t[341], Wire: "ptrRecordUpdate", QueryName: "PtrRecordUpdate"},
-	}}
-	t[10] = schema.Shape{Name: "AddressAttributeName", Kind: schema.String, Enum: []string{"domain-name"}}
-	t[11] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[8], Wire: "item", QueryName: "Item"}}
-	t[12] = schema.Shape{Name: "AddressMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(1000)}
-	t[13] = schema.Shape{Name: "AddressSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[9], Wire: "item", QueryName: "Item"}}
-	t[14] = schema.Shape{Name: "AllocationId", Kind: schema.String}
-	t[15] = schema.Shape{Name: "AllocationIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[14], Wire: "AllocationId", QueryName: "AllocationId"}}
-	t[16] = schema.Shape{Name: "AllocationIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[14], Wire: "item", QueryName: "Item"}}
-	t[17] = schema.Shape{Name: "AmdSevSnpSpecification", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
-	t[18] = schema.Shape{Name: "ApplianceModeSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[19] = schema.Shape{Name: "ArchitectureValues", Kind: schema.String, Enum: []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}}
-	t[20] = schema.Shape{Name: "AssignedPrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateIpAddress", Index: 0, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-	}}
-	t[21] = schema.Shape{Name: "AssignedPrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[20], Wire: "item", QueryName: "Item"}}
-	t[22] = schema.Shape{Name: "AssociatedSubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[430], Wire: "item", QueryName: "Item"}}
-	t[23] = schema.Shape{Name: "AttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[48], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
-		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[24], Wire: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
-	}}
-	t[24] = schema.Shape{Name: "AttachmentEnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[48], Wire: "enaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
-	}}
-	t[25] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "detached"}}
-	t[26] = schema.Shape{Name: "AttributeBooleanValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[48], Wire: "value", QueryName: "Value"},
-	}}
-	t[27] = schema.Shape{Name: "AttributeValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[28] = schema.Shape{Name: "AutoAcceptSharedAttachmentsValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[29] = schema.Shape{Name: "AutoProvisionZonesState", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
-	t[30] = schema.Shape{Name: "AutoScalingIpsState", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
-	t[31] = schema.Shape{Name: "AvailabilityMode", Kind: schema.String, Enum: []string{"zonal", "regional"}}
-	t[32] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OptInStatus", Index: 0, Shape: &t[42], Wire: "optInStatus", QueryName: "OptInStatus"},
-		{Name: "Messages", Index: 1, Shape: &t[40], Wire: "messageSet", QueryName: "MessageSet"},
-		{Name: "RegionName", Index: 2, Shape: &t[419], Wire: "regionName", QueryName: "RegionName"},
-		{Name: "ZoneName", Index: 3, Shape: &t[419], Wire: "zoneName", QueryName: "ZoneName"},
-		{Name: "ZoneId", Index: 4, Shape: &t[419], Wire: "zoneId", QueryName: "ZoneId"},
-		{Name: "GroupName", Index: 5, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "NetworkBorderGroup", Index: 6, Shape: &t[419], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "ZoneType", Index: 7, Shape: &t[419], Wire: "zoneType", QueryName: "ZoneType"},
-		{Name: "ParentZoneName", Index: 8, Shape: &t[419], Wire: "parentZoneName", QueryName: "ParentZoneName"},
-		{Name: "ParentZoneId", Index: 9, Shape: &t[419], Wire: "parentZoneId", QueryName: "ParentZoneId"},
-		{Name: "GroupLongName", Index: 10, Shape: &t[419], Wire: "groupLongName", QueryName: "GroupLongName"},
-		{Name: "Geography", Index: 11, Shape: &t[36], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
-		{Name: "SubGeography", Index: 12, Shape: &t[45], Wire: "subGeographySet", QueryName: "SubGeographySet", OmitNil: true},
-		{Name: "State", Index: 13, Shape: &t[43], Wire: "zoneState", QueryName: "ZoneState"},
-	}}
-	t[33] = schema.Shape{Name: "AvailabilityZoneAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AvailabilityZone", Index: 0, Shape: &t[41], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "AvailabilityZoneId", Index: 1, Shape: &t[37], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
-		{Name: "AllocationIds", Index: 2, Shape: &t[15], Wire: "AllocationId", QueryName: "AllocationId"},
-	}}
-	t[34] = schema.Shape{Name: "AvailabilityZoneAddresses", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[33], Wire: "AvailabilityZoneAddress", QueryName: "AvailabilityZoneAddress"}}
-	t[35] = schema.Shape{Name: "AvailabilityZoneGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[419], Wire: "name", QueryName: "Name"},
-	}}
-	t[36] = schema.Shape{Name: "AvailabilityZoneGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "item", QueryName: "Item"}}
-	t[37] = schema.Shape{Name: "AvailabilityZoneId", Kind: schema.String}
-	t[38] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "item", QueryName: "Item"}}
-	t[39] = schema.Shape{Name: "AvailabilityZoneMessage", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Message", Index: 0, Shape: &t[419], Wire: "message", QueryName: "Message"},
-	}}
-	t[40] = schema.Shape{Name: "AvailabilityZoneMessageList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "item", QueryName: "Item"}}
-	t[41] = schema.Shape{Name: "AvailabilityZoneName", Kind: schema.String}
-	t[42] = schema.Shape{Name: "AvailabilityZoneOptInStatus", Kind: schema.String, Enum: []string{"opt-in-not-required", "opted-in", "not-opted-in"}}
-	t[43] = schema.Shape{Name: "AvailabilityZoneState", Kind: schema.String, Enum: []string{"available", "information", "impaired", "unavailable", "constrained"}}
-	t[44] = schema.Shape{Name: "AvailabilityZoneSubGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[419], Wire: "name", QueryName: "Name"},
-	}}
-	t[45] = schema.Shape{Name: "AvailabilityZoneSubGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "item", QueryName: "Item"}}
-	t[46] = schema.Shape{Name: "BlockPublicAccessMode", Kind: schema.String, Enum: []string{"off", "block-bidirectional", "block-ingress"}}
-	t[47] = schema.Shape{Name: "BlockPublicAccessStates", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "InternetGatewayBlockMode", Index: 0, Shape: &t[46], Wire: "internetGatewayBlockMode", QueryName: "InternetGatewayBlockMode"},
-	}}
-	t[48] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[49] = schema.Shape{Name: "BootModeValues", Kind: schema.String, Enum: []string{"legacy-bios", "uefi", "uefi-preferred"}}
-	t[50] = schema.Shape{Name: "BoxedBoolean", Kind: schema.Boolean}
-	t[51] = schema.Shape{Name: "CapacityReservationPreference", Kind: schema.String, Enum: []string{"capacity-reservations-only", "open", "none"}}
-	t[52] = schema.Shape{Name: "CapacityReservationSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CapacityReservationPreference", Index: 0, Shape: &t[51], Wire: "capacityReservationPreference", QueryName: "CapacityReservationPreference"},
-		{Name: "CapacityReservationTarget", Index: 1, Shape: &t[53], Wire: "capacityReservationTarget", QueryName: "CapacityReservationTarget"},
-	}}
-	t[53] = schema.Shape{Name: "CapacityReservationTargetResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CapacityReservationId", Index: 0, Shape: &t[419], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
-		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &t[419], Wire: "capacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
-	}}
-	t[54] = schema.Shape{Name: "CarrierGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CarrierGatewayId", Index: 0, Shape: &t[55], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
-		{Name: "VpcId", Index: 1, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "State", Index: 2, Shape: &t[59], Wire: "state", QueryName: "State"},
-		{Name: "OwnerId", Index: 3, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 4, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[55] = schema.Shape{Name: "CarrierGatewayId", Kind: schema.String}
-	t[56] = schema.Shape{Name: "CarrierGatewayIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[55], Wire: "member", QueryName: "Member"}}
-	t[57] = schema.Shape{Name: "CarrierGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[58] = schema.Shape{Name: "CarrierGatewaySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[54], Wire: "item", QueryName: "Item"}}
-	t[59] = schema.Shape{Name: "CarrierGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
-	t[60] = schema.Shape{Name: "CidrBlock", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-	}}
-	t[61] = schema.Shape{Name: "CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[60], Wire: "item", QueryName: "Item"}}
-	t[62] = schema.Shape{Name: "CloudWatchLogOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "LogEnabled", Index: 0, Shape: &t[48], Wire: "logEnabled", QueryName: "LogEnabled"},
-		{Name: "LogGroupArn", Index: 1, Shape: &t[419], Wire: "logGroupArn", QueryName: "LogGroupArn"},
-		{Name: "LogOutputFormat", Index: 2, Shape: &t[419], Wire: "logOutputFormat", QueryName: "LogOutputFormat"},
-		{Name: "BgpLogEnabled", Index: 3, Shape: &t[48], Wire: "bgpLogEnabled", QueryName: "BgpLogEnabled"},
-		{Name: "BgpLogGroupArn", Index: 4, Shape: &t[419], Wire: "bgpLogGroupArn", QueryName: "BgpLogGroupArn"},
-		{Name: "BgpLogOutputFormat", Index: 5, Shape: &t[419], Wire: "bgpLogOutputFormat", QueryName: "BgpLogOutputFormat"},
-	}}
-	t[63] = schema.Shape{Name: "CoipPoolId", Kind: schema.String}
-	t[64] = schema.Shape{Name: "ConnectionTrackingConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[194], Wire: "tcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
-		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[194], Wire: "udpStreamTimeout", QueryName: "UdpStreamTimeout"},
-		{Name: "UdpTimeout", Index: 2, Shape: &t[194], Wire: "udpTimeout", QueryName: "UdpTimeout"},
-	}}
-	t[65] = schema.Shape{Name: "ConnectionTrackingSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[194], Wire: "TcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
-		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[194], Wire: "UdpStreamTimeout", QueryName: "UdpStreamTimeout"},
-		{Name: "UdpTimeout", Index: 2, Shape: &t[194], Wire: "UdpTimeout", QueryName: "UdpTimeout"},
-	}}
-	t[66] = schema.Shape{Name: "ConnectionTrackingSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[194], Wire: "tcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
-		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[194], Wire: "udpStreamTimeout", QueryName: "UdpStreamTimeout"},
-		{Name: "UdpTimeout", Index: 2, Shape: &t[194], Wire: "udpTimeout", QueryName: "UdpTimeout"},
-	}}
-	t[67] = schema.Shape{Name: "ConnectivityType", Kind: schema.String, Enum: []string{"private", "public"}}
-	t[68] = schema.Shape{Name: "CoreNetworkArn", Kind: schema.String}
-	t[69] = schema.Shape{Name: "CpuOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CoreCount", Index: 0, Shape: &t[194], Wire: "coreCount", QueryName: "CoreCount"},
-		{Name: "ThreadsPerCore", Index: 1, Shape: &t[194], Wire: "threadsPerCore", QueryName: "ThreadsPerCore"},
-		{Name: "AmdSevSnp", Index: 2, Shape: &t[17], Wire: "amdSevSnp", QueryName: "AmdSevSnp"},
-		{Name: "NestedVirtualization", Index: 3, Shape: &t[254], Wire: "nestedVirtualization", QueryName: "NestedVirtualization"},
-	}}
-	t[70] = schema.Shape{Name: "CustomerGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CertificateArn", Index: 0, Shape: &t[419], Wire: "certificateArn", QueryName: "CertificateArn"},
-		{Name: "DeviceName", Index: 1, Shape: &t[419], Wire: "deviceName", QueryName: "DeviceName"},
-		{Name: "Tags", Index: 2, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "BgpAsnExtended", Index: 3, Shape: &t[419], Wire: "bgpAsnExtended", QueryName: "BgpAsnExtended"},
-		{Name: "CustomerGatewayId", Index: 4, Shape: &t[419], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
-		{Name: "State", Index: 5, Shape: &t[419], Wire: "state", QueryName: "State"},
-		{Name: "Type", Index: 6, Shape: &t[419], Wire: "type", QueryName: "Type"},
-		{Name: "IpAddress", Index: 7, Shape: &t[419], Wire: "ipAddress", QueryName: "IpAddress"},
-		{Name: "BgpAsn", Index: 8, Shape: &t[419], Wire: "bgpAsn", QueryName: "BgpAsn"},
-	}}
-	t[71] = schema.Shape{Name: "CustomerGatewayConfiguration", Kind: schema.String, Sensitive: true}
-	t[72] = schema.Shape{Name: "CustomerGatewayId", Kind: schema.String}
-	t[73] = schema.Shape{Name: "CustomerGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[72], Wire: "CustomerGatewayId", QueryName: "CustomerGatewayId"}}
-	t[74] = schema.Shape{Name: "CustomerGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[70], Wire: "item", QueryName: "Item"}}
-	t[75] = schema.Shape{Name: "DateTime", Kind: schema.Timestamp}
-	t[76] = schema.Shape{Name: "DefaultRouteTableAssociationValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[77] = schema.Shape{Name: "DefaultRouteTablePropagationValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[78] = schema.Shape{Name: "DefaultingDhcpOptionsId", Kind: schema.String}
-	t[79] = schema.Shape{Name: "DescribeDhcpOptionsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[80] = schema.Shape{Name: "DescribeEgressOnlyInternetGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
-	t[81] = schema.Shape{Name: "DescribeInternetGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[82] = schema.Shape{Name: "DescribeNatGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[83] = schema.Shape{Name: "DescribeNetworkAclsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[84] = schema.Shape{Name: "DescribeNetworkInterfacesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[85] = schema.Shape{Name: "DescribeRouteTablesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(100)}
-	t[86] = schema.Shape{Name: "DescribeSecurityGroupRulesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[87] = schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[88] = schema.Shape{Name: "DescribeSecurityGroupsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[89] = schema.Shape{Name: "DescribeStaleSecurityGroupsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
-	t[90] = schema.Shape{Name: "DescribeStaleSecurityGroupsNextToken", Kind: schema.String, Min: ptr(1), Max: ptr(1024)}
-	t[91] = schema.Shape{Name: "DescribeSubnetsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[92] = schema.Shape{Name: "DescribeVpcPeeringConnectionsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[93] = schema.Shape{Name: "DescribeVpcsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[94] = schema.Shape{Name: "DestinationFileFormat", Kind: schema.String, Enum: []string{"plain-text", "parquet"}}
-	t[95] = schema.Shape{Name: "DestinationOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "FileFormat", Index: 0, Shape: &t[94], Wire: "fileFormat", QueryName: "FileFormat"},
-		{Name: "HiveCompatiblePartitions", Index: 1, Shape: &t[48], Wire: "hiveCompatiblePartitions", QueryName: "HiveCompatiblePartitions"},
-		{Name: "PerHourPartition", Index: 2, Shape: &t[48], Wire: "perHourPartition", QueryName: "PerHourPartition"},
-	}}
-	t[96] = schema.Shape{Name: "DeviceType", Kind: schema.String, Enum: []string{"ebs", "instance-store"}}
-	t[97] = schema.Shape{Name: "DhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[419], Wire: "key", QueryName: "Key"},
-		{Name: "Values", Index: 1, Shape: &t[99], Wire: "valueSet", QueryName: "ValueSet"},
-	}}
-	t[98] = schema.Shape{Name: "DhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[97], Wire: "item", QueryName: "Item"}}
-	t[99] = schema.Shape{Name: "DhcpConfigurationValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "item", QueryName: "Item"}}
-	t[100] = schema.Shape{Name: "DhcpOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OwnerId", Index: 0, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 1, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "DhcpOptionsId", Index: 2, Shape: &t[419], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
-		{Name: "DhcpConfigurations", Index: 3, Shape: &t[98], Wire: "dhcpConfigurationSet", QueryName: "DhcpConfigurationSet"},
-	}}
-	t[101] = schema.Shape{Name: "DhcpOptionsId", Kind: schema.String}
-	t[102] = schema.Shape{Name: "DhcpOptionsIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[101], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"}}
-	t[103] = schema.Shape{Name: "DhcpOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[100], Wire: "item", QueryName: "Item"}}
-	t[104] = schema.Shape{Name: "DnsEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsName", Index: 0, Shape: &t[419], Wire: "dnsName", QueryName: "DnsName"},
-		{Name: "HostedZoneId", Index: 1, Shape: &t[419], Wire: "hostedZoneId", QueryName: "HostedZoneId"},
-	}}
-	t[105] = schema.Shape{Name: "DnsEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[104], Wire: "item", QueryName: "Item"}}
-	t[106] = schema.Shape{Name: "DnsNameState", Kind: schema.String, Enum: []string{"pendingVerification", "verified", "failed"}}
-	t[107] = schema.Shape{Name: "DnsOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsRecordIpType", Index: 0, Shape: &t[109], Wire: "dnsRecordIpType", QueryName: "DnsRecordIpType"},
-		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[48], Wire: "privateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
-		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[419], Wire: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
-		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[330], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet", OmitNil: true},
-	}}
-	t[108] = schema.Shape{Name: "DnsOptionsSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsRecordIpType", Index: 0, Shape: &t[109], Wire: "DnsRecordIpType", QueryName: "DnsRecordIpType"},
-		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[48], Wire: "PrivateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
-		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[419], Wire: "PrivateDnsPreference", QueryName: "PrivateDnsPreference"},
-		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[330], Wire: "PrivateDnsSpecifiedDomain", QueryName: "PrivateDnsSpecifiedDomain"},
-	}}
-	t[109] = schema.Shape{Name: "DnsRecordIpType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6", "service-defined"}}
-	t[110] = schema.Shape{Name: "DnsSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[111] = schema.Shape{Name: "DomainType", Kind: schema.String, Enum: []string{"vpc", "standard"}}
-	t[112] = schema.Shape{Name: "DrainSeconds", Kind: schema.Integer, Min: ptr(1), Max: ptr(4000)}
-	t[113] = schema.Shape{Name: "EbsInstanceBlockDevice", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttachTime", Index: 0, Shape: &t[75], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "DeleteOnTermination", Index: 1, Shape: &t[48], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
-		{Name: "Status", Index: 2, Shape: &t[25], Wire: "status", QueryName: "Status"},
-		{Name: "VolumeId", Index: 3, Shape: &t[419], Wire: "volumeId", QueryName: "VolumeId"},
-		{Name: "AssociatedResource", Index: 4, Shape: &t[419], Wire: "associatedResource", QueryName: "AssociatedResource"},
-		{Name: "VolumeOwnerId", Index: 5, Shape: &t[419], Wire: "volumeOwnerId", QueryName: "VolumeOwnerId"},
-		{Name: "Operator", Index: 6, Shape: &t[286], Wire: "operator", QueryName: "Operator"},
-		{Name: "EbsCardIndex", Index: 7, Shape: &t[194], Wire: "ebsCardIndex", QueryName: "EbsCardIndex"},
-	}}
-	t[114] = schema.Shape{Name: "EgressOnlyInternetGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Attachments", Index: 0, Shape: &t[197], Wire: "attachmentSet", QueryName: "AttachmentSet"},
-		{Name: "EgressOnlyInternetGatewayId", Index: 1, Shape: &t[115], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-		{Name: "Tags", Index: 2, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[115] = schema.Shape{Name: "EgressOnlyInternetGatewayId", Kind: schema.String}
-	t[116] = schema.Shape{Name: "EgressOnlyInternetGatewayIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[115], Wire: "item", QueryName: "Item"}}
-	t[117] = schema.Shape{Name: "EgressOnlyInternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[114], Wire: "item", QueryName: "Item"}}
-	t[118] = schema.Shape{Name: "EipAllocationPublicIp", Kind: schema.String}
-	t[119] = schema.Shape{Name: "EipAssociationIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[125], Wire: "item", QueryName: "Item"}}
-	t[120] = schema.Shape{Name: "ElasticGpuAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ElasticGpuId", Index: 0, Shape: &t[122], Wire: "elasticGpuId", QueryName: "ElasticGpuId"},
-		{Name: "ElasticGpuAssociationId", Index: 1, Shape: &t[419], Wire: "elasticGpuAssociationId", QueryName: "ElasticGpuAssociationId"},
-		{Name: "ElasticGpuAssociationState", Index: 2, Shape: &t[419], Wire: "elasticGpuAssociationState", QueryName: "ElasticGpuAssociationState"},
-		{Name: "ElasticGpuAssociationTime", Index: 3, Shape: &t[419], Wire: "elasticGpuAssociationTime", QueryName: "ElasticGpuAssociationTime"},
-	}}
-	t[121] = schema.Shape{Name: "ElasticGpuAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[120], Wire: "item", QueryName: "Item"}}
-	t[122] = schema.Shape{Name: "ElasticGpuId", Kind: schema.String}
-	t[123] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ElasticInferenceAcceleratorArn", Index: 0, Shape: &t[419], Wire: "elasticInferenceAcceleratorArn", QueryName: "ElasticInferenceAcceleratorArn"},
-		{Name: "ElasticInferenceAcceleratorAssociationId", Index: 1, Shape: &t[419], Wire: "elasticInferenceAcceleratorAssociationId", QueryName: "ElasticInferenceAcceleratorAssociationId"},
-		{Name: "ElasticInferenceAcceleratorAssociationState", Index: 2, Shape: &t[419], Wire: "elasticInferenceAcceleratorAssociationState", QueryName: "ElasticInferenceAcceleratorAssociationState"},
-		{Name: "ElasticInferenceAcceleratorAssociationTime", Index: 3, Shape: &t[75], Wire: "elasticInferenceAcceleratorAssociationTime", QueryName: "ElasticInferenceAcceleratorAssociationTime", TimestampFormat: schema.ISO8601},
-	}}
-	t[124] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[123], Wire: "item", QueryName: "Item"}}
-	t[125] = schema.Shape{Name: "ElasticIpAssociationId", Kind: schema.String}
-	t[126] = schema.Shape{Name: "EnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[48], Wire: "EnaSrdEnabled", QueryName: "EnaSrdEnabled"},
-		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[127], Wire: "EnaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
-	}}
-	t[127] = schema.Shape{Name: "EnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[48], Wire: "EnaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
-	}}
-	t[128] = schema.Shape{Name: "EnclaveOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Enabled", Index: 0, Shape: &t[48], Wire: "enabled", QueryName: "Enabled"},
-	}}
-	t[129] = schema.Shape{Name: "EncryptionStateValue", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
-	t[130] = schema.Shape{Name: "EncryptionSupport", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EncryptionState", Index: 0, Shape: &t[129], Wire: "encryptionState", QueryName: "EncryptionState"},
-		{Name: "StateMessage", Index: 1, Shape: &t[419], Wire: "stateMessage", QueryName: "StateMessage"},
-	}}
-	t[131] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[419], Wire: "Name", QueryName: "Name"},
-		{Name: "Values", Index: 1, Shape: &t[484], Wire: "Value", QueryName: "Value"},
-	}}
-	t[132] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[131], Wire: "Filter", QueryName: "Filter"}}
-	t[133] = schema.Shape{Name: "FlowLog", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CreationTime", Index: 0, Shape: &t[237], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "DeliverLogsErrorMessage", Index: 1, Shape: &t[419], Wire: "deliverLogsErrorMessage", QueryName: "DeliverLogsErrorMessage"},
-		{Name: "DeliverLogsPermissionArn", Index: 2, Shape: &t[419], Wire: "deliverLogsPermissionArn", QueryName: "DeliverLogsPermissionArn"},
-		{Name: "DeliverCrossAccountRole", Index: 3, Shape: &t[419], Wire: "deliverCrossAccountRole", QueryName: "DeliverCrossAccountRole"},
-		{Name: "DeliverLogsStatus", Index: 4, Shape: &t[419], Wire: "deliverLogsStatus", QueryName: "DeliverLogsStatus"},
-		{Name: "FlowLogId", Index: 5, Shape: &t[419], Wire: "flowLogId", QueryName: "FlowLogId"},
-		{Name: "FlowLogStatus", Index: 6, Shape: &t[419], Wire: "flowLogStatus", QueryName: "FlowLogStatus"},
-		{Name: "LogGroupName", Index: 7, Shape: &t[419], Wire: "logGroupName", QueryName: "LogGroupName"},
-		{Name: "ResourceId", Index: 8, Shape: &t[419], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "TrafficType", Index: 9, Shape: &t[456], Wire: "trafficType", QueryName: "TrafficType"},
-		{Name: "LogDestinationType", Index: 10, Shape: &t[232], Wire: "logDestinationType", QueryName: "LogDestinationType"},
-		{Name: "LogDestination", Index: 11, Shape: &t[419], Wire: "logDestination", QueryName: "LogDestination"},
-		{Name: "LogFormat", Index: 12, Shape: &t[419], Wire: "logFormat", QueryName: "LogFormat"},
-		{Name: "Tags", Index: 13, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "MaxAggregationInterval", Index: 14, Shape: &t[194], Wire: "maxAggregationInterval", QueryName: "MaxAggregationInterval"},
-		{Name: "DestinationOptions", Index: 15, Shape: &t[95], Wire: "destinationOptions", QueryName: "DestinationOptions"},
-		{Name: "TagFieldSpecifications", Index: 16, Shape: &t[445], Wire: "tagFieldSpecificationSet", QueryName: "TagFieldSpecificationSet"},
-	}}
-	t[134] = schema.Shape{Name: "FlowLogIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[520], Wire: "item", QueryName: "Item"}}
-	t[135] = schema.Shape{Name: "FlowLogSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[133], Wire: "item", QueryName: "Item"}}
-	t[136] = schema.Shape{Name: "GatewayAssociationState", Kind: schema.String, Enum: []string{"associated", "not-associated", "associating", "disassociating"}}
-	t[137] = schema.Shape{Name: "GatewayType", Kind: schema.String, Enum: []string{"ipsec.1"}}
-	t[138] = schema.Shape{Name: "GetManagedPrefixListAssociationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
-	t[139] = schema.Shape{Name: "GetSubnetCidrReservationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[140] = schema.Shape{Name: "GroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[382], Wire: "groupId", QueryName: "GroupId"}}
-	t[141] = schema.Shape{Name: "GroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 1, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-	}}
-	t[142] = schema.Shape{Name: "GroupIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[141], Wire: "item", QueryName: "Item"}}
-	t[143] = schema.Shape{Name: "GroupIdentifierSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[384], Wire: "item", QueryName: "Item"}}
-	t[144] = schema.Shape{Name: "GroupIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[382], Wire: "item", QueryName: "Item"}}
-	t[145] = schema.Shape{Name: "GroupNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "GroupName", QueryName: "GroupName"}}
-	t[146] = schema.Shape{Name: "HibernationOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Configured", Index: 0, Shape: &t[48], Wire: "configured", QueryName: "Configured"},
-	}}
-	t[147] = schema.Shape{Name: "HostnameType", Kind: schema.String, Enum: []string{"ip-name", "resource-name"}}
-	t[148] = schema.Shape{Name: "HttpTokensState", Kind: schema.String, Enum: []string{"optional", "required"}}
-	t[149] = schema.Shape{Name: "HypervisorType", Kind: schema.String, Enum: []string{"ovm", "xen"}}
-	t[150] = schema.Shape{Name: "IKEVersionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[151], Wire: "item", QueryName: "Item"}}
-	t[151] = schema.Shape{Name: "IKEVersionsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[152] = schema.Shape{Name: "IamInstanceProfile", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Arn", Index: 0, Shape: &t[419], Wire: "arn", QueryName: "Arn"},
-		{Name: "Id", Index: 1, Shape: &t[419], Wire: "id", QueryName: "Id"},
-	}}
-	t[153] = schema.Shape{Name: "IcmpTypeCode", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[194], Wire: "code", QueryName: "Code"},
-		{Name: "Type", Index: 1, Shape: &t[194], Wire: "type", QueryName: "Type"},
-	}}
-	t[154] = schema.Shape{Name: "Instance", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Architecture", Index: 0, Shape: &t[19], Wire: "architecture", QueryName: "Architecture"},
-		{Name: "BlockDeviceMappings", Index: 1, Shape: &t[160], Wire: "blockDeviceMapping", QueryName: "BlockDeviceMapping"},
-		{Name: "ClientToken", Index: 2, Shape: &t[419], Wire: "clientToken", QueryName: "ClientToken"},
-		{Name: "EbsOptimized", Index: 3, Shape: &t[48], Wire: "ebsOptimized", QueryName: "EbsOptimized"},
-		{Name: "EnaSupport", Index: 4, Shape: &t[48], Wire: "enaSupport", QueryName: "EnaSupport"},
-		{Name: "Hypervisor", Index: 5, Shape: &t[149], Wire: "hypervisor", QueryName: "Hypervisor"},
-		{Name: "IamInstanceProfile", Index: 6, Shape: &t[152], Wire: "iamInstanceProfile", QueryName: "IamInstanceProfile"},
-		{Name: "InstanceLifecycle", Index: 7, Shape: &t[170], Wire: "instanceLifecycle", QueryName: "InstanceLifecycle"},
-		{Name: "ElasticGpuAssociations", Index: 8, Shape: &t[121], Wire: "elasticGpuAssociationSet", QueryName: "ElasticGpuAssociationSet"},
-		{Name: "ElasticInferenceAcceleratorAssociations", Index: 9, Shape: &t[124], Wire: "elasticInferenceAcceleratorAssociationSet", QueryName: "ElasticInferenceAcceleratorAssociationSet"},
-		{Name: "NetworkInterfaces", Index: 10, Shape: &t[181], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
-		{Name: "OutpostArn", Index: 11, Shape: &t[419], Wire: "outpostArn", QueryName: "OutpostArn"},
-		{Name: "RootDeviceName", Index: 12, Shape: &t[419], Wire: "rootDeviceName", QueryName: "RootDeviceName"},
-		{Name: "RootDeviceType", Index: 13, Shape: &t[96], Wire: "rootDeviceType", QueryName: "RootDeviceType"},
-		{Name: "SecurityGroups", Index: 14, Shape: &t[142], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "SourceDestCheck", Index: 15, Shape: &t[48], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "SpotInstanceRequestId", Index: 16, Shape: &t[419], Wire: "spotInstanceRequestId", QueryName: "SpotInstanceRequestId"},
-		{Name: "SriovNetSupport", Index: 17, Shape: &t[419], Wire: "sriovNetSupport", QueryName: "SriovNetSupport"},
-		{Name: "StateReason", Index: 18, Shape: &t[418], Wire: "stateReason", QueryName: "StateReason"},
-		{Name: "Tags", Index: 19, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VirtualizationType", Index: 20, Shape: &t[487], Wire: "virtualizationType", QueryName: "VirtualizationType"},
-		{Name: "CpuOptions", Index: 21, Shape: &t[69], Wire: "cpuOptions", QueryName: "CpuOptions"},
-		{Name: "CapacityBlockId", Index: 22, Shape: &t[419], Wire: "capacityBlockId", QueryName: "CapacityBlockId"},
-		{Name: "CapacityReservationId", Index: 23, Shape: &t[419], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
-		{Name: "CapacityReservationSpecification", Index: 24, Shape: &t[52], Wire: "capacityReservationSpecification", QueryName: "CapacityReservationSpecification"},
-		{Name: "HibernationOptions", Index: 25, Shape: &t[146], Wire: "hibernationOptions", QueryName: "HibernationOptions"},
-		{Name: "Licenses", Index: 26, Shape: &t[230], Wire: "licenseSet", QueryName: "LicenseSet"},
-		{Name: "MetadataOptions", Index: 27, Shape: &t[174], Wire: "metadataOptions", QueryName: "MetadataOptions"},
-		{Name: "EnclaveOptions", Index: 28, Shape: &t[128], Wire: "enclaveOptions", QueryName: "EnclaveOptions"},
-		{Name: "BootMode", Index: 29, Shape: &t[49], Wire: "bootMode", QueryName: "BootMode"},
-		{Name: "PlatformDetails", Index: 30, Shape: &t[419], Wire: "platformDetails", QueryName: "PlatformDetails"},
-		{Name: "UsageOperation", Index: 31, Shape: &t[419], Wire: "usageOperation", QueryName: "UsageOperation"},
-		{Name: "UsageOperationUpdateTime", Index: 32, Shape: &t[237], Wire: "usageOperationUpdateTime", QueryName: "UsageOperationUpdateTime", TimestampFormat: schema.ISO8601},
-		{Name: "PrivateDnsNameOptions", Index: 33, Shape: &t[329], Wire: "privateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
-		{Name: "Ipv6Address", Index: 34, Shape: &t[419], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "TpmSupport", Index: 35, Shape: &t[419], Wire: "tpmSupport", QueryName: "TpmSupport"},
-		{Name: "MaintenanceOptions", Index: 36, Shape: &t[172], Wire: "maintenanceOptions", QueryName: "MaintenanceOptions"},
-		{Name: "CurrentInstanceBootMode", Index: 37, Shape: &t[161], Wire: "currentInstanceBootMode", QueryName: "CurrentInstanceBootMode"},
-		{Name: "NetworkPerformanceOptions", Index: 38, Shape: &t[182], Wire: "networkPerformanceOptions", QueryName: "NetworkPerformanceOptions"},
-		{Name: "Operator", Index: 39, Shape: &t[286], Wire: "operator", QueryName: "Operator"},
-		{Name: "SecondaryInterfaces", Index: 40, Shape: &t[188], Wire: "secondaryInterfaceSet", QueryName: "SecondaryInterfaceSet"},
-		{Name: "InstanceId", Index: 41, Shape: &t[419], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "ImageId", Index: 42, Shape: &t[419], Wire: "imageId", QueryName: "ImageId"},
-		{Name: "State", Index: 43, Shape: &t[191], Wire: "instanceState", QueryName: "InstanceState"},
-		{Name: "PrivateDnsName", Index: 44, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PublicDnsName", Index: 45, Shape: &t[419], Wire: "dnsName", QueryName: "DnsName"},
-		{Name: "StateTransitionReason", Index: 46, Shape: &t[419], Wire: "reason", QueryName: "Reason"},
-		{Name: "KeyName", Index: 47, Shape: &t[419], Wire: "keyName", QueryName: "KeyName"},
-		{Name: "AmiLaunchIndex", Index: 48, Shape: &t[194], Wire: "amiLaunchIndex", QueryName: "AmiLaunchIndex"},
-		{Name: "ProductCodes", Index: 49, Shape: &t[336], Wire: "productCodes", QueryName: "ProductCodes"},
-		{Name: "InstanceType", Index: 50, Shape: &t[193], Wire: "instanceType", QueryName: "InstanceType"},
-		{Name: "LaunchTime", Index: 51, Shape: &t[75], Wire: "launchTime", QueryName: "LaunchTime", TimestampFormat: schema.ISO8601},
-		{Name: "Placement", Index: 52, Shape: &t[306], Wire: "placement", QueryName: "Placement"},
-		{Name: "KernelId", Index: 53, Shape: &t[419], Wire: "kernelId", QueryName: "KernelId"},
-		{Name: "RamdiskId", Index: 54, Shape: &t[419], Wire: "ramdiskId", QueryName: "RamdiskId"},
-		{Name: "Platform", Index: 55, Shape: &t[309], Wire: "platform", QueryName: "Platform"},
-		{Name: "Monitoring", Index: 56, Shape: &t[238], Wire: "monitoring", QueryName: "Monitoring"},
-		{Name: "SubnetId", Index: 57, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 58, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "PrivateIpAddress", Index: 59, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "PublicIpAddress", Index: 60, Shape: &t[419], Wire: "ipAddress", QueryName: "IpAddress"},
-	}}
-	t[155] = schema.Shape{Name: "InstanceAttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[48], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
-		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[156], Wire: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
-	}}
-	t[156] = schema.Shape{Name: "InstanceAttachmentEnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[48], Wire: "enaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
-	}}
-	t[157] = schema.Shape{Name: "InstanceAutoRecoveryState", Kind: schema.String, Enum: []string{"disabled", "default"}}
-	t[158] = schema.Shape{Name: "InstanceBandwidthWeighting", Kind: schema.String, Enum: []string{"default", "vpc-1", "ebs-1"}}
-	t[159] = schema.Shape{Name: "InstanceBlockDeviceMapping", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DeviceName", Index: 0, Shape: &t[419], Wire: "deviceName", QueryName: "DeviceName"},
-		{Name: "Ebs", Index: 1, Shape: &t[113], Wire: "ebs", QueryName: "Ebs"},
-	}}
-	t[160] = schema.Shape{Name: "InstanceBlockDeviceMappingList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[159], Wire: "item", QueryName: "Item"}}
-	t[161] = schema.Shape{Name: "InstanceBootModeValues", Kind: schema.String, Enum: []string{"legacy-bios", "uefi"}}
-	t[162] = schema.Shape{Name: "InstanceId", Kind: schema.String}
-	t[163] = schema.Shape{Name: "InstanceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "InstanceId", QueryName: "InstanceId"}}
-	t[164] = schema.Shape{Name: "InstanceIpv4Prefix", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[419], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
-	}}
-	t[165] = schema.Shape{Name: "InstanceIpv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[164], Wire: "item", QueryName: "Item"}}
-	t[166] = schema.Shape{Name: "InstanceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Address", Index: 0, Shape: &t[419], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "IsPrimaryIpv6", Index: 1, Shape: &t[48], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
-	}}
-	t[167] = schema.Shape{Name: "InstanceIpv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[166], Wire: "item", QueryName: "Item"}}
-	t[168] = schema.Shape{Name: "InstanceIpv6Prefix", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[419], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
-	}}
-	t[169] = schema.Shape{Name: "InstanceIpv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[168], Wire: "item", QueryName: "Item"}}
-	t[170] = schema.Shape{Name: "InstanceLifecycleType", Kind: schema.String, Enum: []string{"spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"}}
-	t[171] = schema.Shape{Name: "InstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[154], Wire: "item", QueryName: "Item"}}
-	t[172] = schema.Shape{Name: "InstanceMaintenanceOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AutoRecovery", Index: 0, Shape: &t[157], Wire: "autoRecovery", QueryName: "AutoRecovery"},
-		{Name: "RebootMigration", Index: 1, Shape: &t[185], Wire: "rebootMigration", QueryName: "RebootMigration"},
-	}}
-	t[173] = schema.Shape{Name: "InstanceMetadataEndpointState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
-	t[174] = schema.Shape{Name: "InstanceMetadataOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[175], Wire: "state", QueryName: "State"},
-		{Name: "HttpTokens", Index: 1, Shape: &t[148], Wire: "httpTokens", QueryName: "HttpTokens"},
-		{Name: "HttpPutResponseHopLimit", Index: 2, Shape: &t[194], Wire: "httpPutResponseHopLimit", QueryName: "HttpPutResponseHopLimit"},
-		{Name: "HttpEndpoint", Index: 3, Shape: &t[173], Wire: "httpEndpoint", QueryName: "HttpEndpoint"},
-		{Name: "HttpProtocolIpv6", Index: 4, Shape: &t[176], Wire: "httpProtocolIpv6", QueryName: "HttpProtocolIpv6"},
-		{Name: "InstanceMetadataTags", Index: 5, Shape: &t[177], Wire: "instanceMetadataTags", QueryName: "InstanceMetadataTags"},
-	}}
-	t[175] = schema.Shape{Name: "InstanceMetadataOptionsState", Kind: schema.String, Enum: []string{"pending", "applied"}}
-	t[176] = schema.Shape{Name: "InstanceMetadataProtocolState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
-	t[177] = schema.Shape{Name: "InstanceMetadataTagsState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
-	t[178] = schema.Shape{Name: "InstanceNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[179], Wire: "association", QueryName: "Association"},
-		{Name: "Attachment", Index: 1, Shape: &t[180], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "Description", Index: 2, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "Groups", Index: 3, Shape: &t[142], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "Ipv6Addresses", Index: 4, Shape: &t[167], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
-		{Name: "MacAddress", Index: 5, Shape: &t[419], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "NetworkInterfaceId", Index: 6, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "OwnerId", Index: 7, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PrivateDnsName", Index: 8, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 9, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "PrivateIpAddresses", Index: 10, Shape: &t[184], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
-		{Name: "SourceDestCheck", Index: 11, Shape: &t[48], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 12, Shape: &t[279], Wire: "status", QueryName: "Status"},
-		{Name: "SubnetId", Index: 13, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 14, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "InterfaceType", Index: 15, Shape: &t[419], Wire: "interfaceType", QueryName: "InterfaceType"},
-		{Name: "Ipv4Prefixes", Index: 16, Shape: &t[165], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
-		{Name: "Ipv6Prefixes", Index: 17, Shape: &t[169], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
-		{Name: "ConnectionTrackingConfiguration", Index: 18, Shape: &t[66], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
-		{Name: "Operator", Index: 19, Shape: &t[286], Wire: "operator", QueryName: "Operator"},
-	}}
-	t[179] = schema.Shape{Name: "InstanceNetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CarrierIp", Index: 0, Shape: &t[419], Wire: "carrierIp", QueryName: "CarrierIp"},
-		{Name: "CustomerOwnedIp", Index: 1, Shape: &t[419], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "IpOwnerId", Index: 2, Shape: &t[419], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
-		{Name: "PublicDnsName", Index: 3, Shape: &t[419], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIp", Index: 4, Shape: &t[419], Wire: "publicIp", QueryName: "PublicIp"},
-	}}
-	t[180] = schema.Shape{Name: "InstanceNetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttachTime", Index: 0, Shape: &t[75], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[419], Wire: "attachmentId", QueryName: "AttachmentId"},
-		{Name: "DeleteOnTermination", Index: 2, Shape: &t[48], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
-		{Name: "DeviceIndex", Index: 3, Shape: &t[194], Wire: "deviceIndex", QueryName: "DeviceIndex"},
-		{Name: "Status", Index: 4, Shape: &t[25], Wire: "status", QueryName: "Status"},
-		{Name: "NetworkCardIndex", Index: 5, Shape: &t[194], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
-		{Name: "EnaSrdSpecification", Index: 6, Shape: &t[155], Wire: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
-		{Name: "EnaQueueCount", Index: 7, Shape: &t[194], Wire: "enaQueueCount", QueryName: "EnaQueueCount"},
-	}}
-	t[181] = schema.Shape{Name: "InstanceNetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[178], Wire: "item", QueryName: "Item"}}
-	t[182] = schema.Shape{Name: "InstanceNetworkPerformanceOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "BandwidthWeighting", Index: 0, Shape: &t[158], Wire: "bandwidthWeighting", QueryName: "BandwidthWeighting"},
-	}}
-	t[183] = schema.Shape{Name: "InstancePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[179], Wire: "association", QueryName: "Association"},
-		{Name: "Primary", Index: 1, Shape: &t[48], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateDnsName", Index: 2, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 3, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-	}}
-	t[184] = schema.Shape{Name: "InstancePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[183], Wire: "item", QueryName: "Item"}}
-	t[185] = schema.Shape{Name: "InstanceRebootMigrationState", Kind: schema.String, Enum: []string{"disabled", "default"}}
-	t[186] = schema.Shape{Name: "InstanceSecondaryInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Attachment", Index: 0, Shape: &t[187], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "MacAddress", Index: 1, Shape: &t[419], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "SecondaryInterfaceId", Index: 2, Shape: &t[376], Wire: "secondaryInterfaceId", QueryName: "SecondaryInterfaceId"},
-		{Name: "OwnerId", Index: 3, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PrivateIpAddresses", Index: 4, Shape: &t[190], Wire: "privateIpAddressSet", QueryName: "PrivateIpAddressSet"},
-		{Name: "SourceDestCheck", Index: 5, Shape: &t[48], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 6, Shape: &t[377], Wire: "status", QueryName: "Status"},
-		{Name: "SecondarySubnetId", Index: 7, Shape: &t[380], Wire: "secondarySubnetId", QueryName: "SecondarySubnetId"},
-		{Name: "SecondaryNetworkId", Index: 8, Shape: &t[379], Wire: "secondaryNetworkId", QueryName: "SecondaryNetworkId"},
-		{Name: "InterfaceType", Index: 9, Shape: &t[378], Wire: "interfaceType", QueryName: "InterfaceType"},
-	}}
-	t[187] = schema.Shape{Name: "InstanceSecondaryInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttachTime", Index: 0, Shape: &t[237], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[419], Wire: "attachmentId", QueryName: "AttachmentId"},
-		{Name: "DeleteOnTermination", Index: 2, Shape: &t[48], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
-		{Name: "DeviceIndex", Index: 3, Shape: &t[194], Wire: "deviceIndex", QueryName: "DeviceIndex"},
-		{Name: "Status", Index: 4, Shape: &t[25], Wire: "status", QueryName: "Status"},
-		{Name: "NetworkCardIndex", Index: 5, Shape: &t[194], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
-	}}
-	t[188] = schema.Shape{Name: "InstanceSecondaryInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[186], Wire: "item", QueryName: "Item"}}
-	t[189] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateIpAddress", Index: 0, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-	}}
-	t[190] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[189], Wire: "item", QueryName: "Item"}}
-	t[191] = schema.Shape{Name: "InstanceState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[194], Wire: "code", QueryName: "Code"},
-		{Name: "Name", Index: 1, Shape: &t[192], Wire: "name", QueryName: "Name"},
-	}}
-	t[192] = schema.Shape{Name: "InstanceStateName", Kind: schema.String, Enum: []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"}}
-	t[193] = schema.Shape{Name: "InstanceType", Kind: schema.String, Enum: []string{"a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl"}}
-	t[194] = schema.Shape{Name: "Integer", Kind: schema.Integer}
-	t[195] = schema.Shape{Name: "InternetGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Attachments", Index: 0, Shape: &t[197], Wire: "attachmentSet", QueryName: "AttachmentSet"},
-		{Name: "InternetGatewayId", Index: 1, Shape: &t[419], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
-		{Name: "OwnerId", Index: 2, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 3, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[196] = schema.Shape{Name: "InternetGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[25], Wire: "state", QueryName: "State"},
-		{Name: "VpcId", Index: 1, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-	}}
-	t[197] = schema.Shape{Name: "InternetGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[196], Wire: "item", QueryName: "Item"}}
-	t[198] = schema.Shape{Name: "InternetGatewayId", Kind: schema.String}
-	t[199] = schema.Shape{Name: "InternetGatewayIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[198], Wire: "item", QueryName: "Item"}}
-	t[200] = schema.Shape{Name: "InternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[195], Wire: "item", QueryName: "Item"}}
-	t[201] = schema.Shape{Name: "IpAddressType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6"}}
-	t[202] = schema.Shape{Name: "IpList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[203] = schema.Shape{Name: "IpPermission", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "IpProtocol", Index: 0, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-		{Name: "FromPort", Index: 1, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-		{Name: "ToPort", Index: 2, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "UserIdGroupPairs", Index: 3, Shape: &t[482], Wire: "groups", QueryName: "Groups"},
-		{Name: "IpRanges", Index: 4, Shape: &t[207], Wire: "ipRanges", QueryName: "IpRanges"},
-		{Name: "Ipv6Ranges", Index: 5, Shape: &t[226], Wire: "ipv6Ranges", QueryName: "Ipv6Ranges"},
-		{Name: "PrefixListIds", Index: 6, Shape: &t[318], Wire: "prefixListIds", QueryName: "PrefixListIds"},
-	}}
-	t[204] = schema.Shape{Name: "IpPermissionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[203], Wire: "item", QueryName: "Item"}}
-	t[205] = schema.Shape{Name: "IpPrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[206] = schema.Shape{Name: "IpRange", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "CidrIp", Index: 1, Shape: &t[419], Wire: "cidrIp", QueryName: "CidrIp"},
-	}}
-	t[207] = schema.Shape{Name: "IpRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[206], Wire: "item", QueryName: "Item"}}
-	t[208] = schema.Shape{Name: "IpRanges", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[209] = schema.Shape{Name: "IpSource", Kind: schema.String, Enum: []string{"amazon", "byoip", "none"}}
-	t[210] = schema.Shape{Name: "IpamPoolId", Kind: schema.String}
-	t[211] = schema.Shape{Name: "Ipv4PoolEc2Id", Kind: schema.String}
-	t[212] = schema.Shape{Name: "Ipv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[214], Wire: "item", QueryName: "Item"}}
-	t[213] = schema.Shape{Name: "Ipv4PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[419], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
-	}}
-	t[214] = schema.Shape{Name: "Ipv4PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[419], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
-	}}
-	t[215] = schema.Shape{Name: "Ipv4PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[213], Wire: "item", QueryName: "Item"}}
-	t[216] = schema.Shape{Name: "Ipv6AddressAttribute", Kind: schema.String, Enum: []string{"public", "private"}}
-	t[217] = schema.Shape{Name: "Ipv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[218] = schema.Shape{Name: "Ipv6CidrBlock", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6CidrBlock", Index: 0, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-	}}
-	t[219] = schema.Shape{Name: "Ipv6CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[218], Wire: "item", QueryName: "Item"}}
-	t[220] = schema.Shape{Name: "Ipv6PoolEc2Id", Kind: schema.String}
-	t[221] = schema.Shape{Name: "Ipv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[223], Wire: "item", QueryName: "Item"}}
-	t[222] = schema.Shape{Name: "Ipv6PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[419], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
-	}}
-	t[223] = schema.Shape{Name: "Ipv6PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[419], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-	}}
-	t[224] = schema.Shape{Name: "Ipv6PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[222], Wire: "item", QueryName: "Item"}}
-	t[225] = schema.Shape{Name: "Ipv6Range", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "CidrIpv6", Index: 1, Shape: &t[419], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
-	}}
-	t[226] = schema.Shape{Name: "Ipv6RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[225], Wire: "item", QueryName: "Item"}}
-	t[227] = schema.Shape{Name: "Ipv6SupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[228] = schema.Shape{Name: "LastError", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Message", Index: 0, Shape: &t[419], Wire: "message", QueryName: "Message"},
-		{Name: "Code", Index: 1, Shape: &t[419], Wire: "code", QueryName: "Code"},
-	}}
-	t[229] = schema.Shape{Name: "LicenseConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "LicenseConfigurationArn", Index: 0, Shape: &t[419], Wire: "licenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
-	}}
-	t[230] = schema.Shape{Name: "LicenseList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[229], Wire: "item", QueryName: "Item"}}
-	t[231] = schema.Shape{Name: "LocalGatewayId", Kind: schema.String}
-	t[232] = schema.Shape{Name: "LogDestinationType", Kind: schema.String, Enum: []string{"cloud-watch-logs", "s3", "kinesis-data-firehose"}}
-	t[233] = schema.Shape{Name: "Long", Kind: schema.Long}
-	t[234] = schema.Shape{Name: "ManagedPrefixList", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrefixListId", Index: 0, Shape: &t[321], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "AddressFamily", Index: 1, Shape: &t[419], Wire: "addressFamily", QueryName: "AddressFamily"},
-		{Name: "State", Index: 2, Shape: &t[324], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 3, Shape: &t[419], Wire: "stateMessage", QueryName: "StateMessage"},
-		{Name: "PrefixListArn", Index: 4, Shape: &t[355], Wire: "prefixListArn", QueryName: "PrefixListArn"},
-		{Name: "PrefixListName", Index: 5, Shape: &t[419], Wire: "prefixListName", QueryName: "PrefixListName"},
-		{Name: "MaxEntries", Index: 6, Shape: &t[194], Wire: "maxEntries", QueryName: "MaxEntries"},
-		{Name: "Version", Index: 7, Shape: &t[233], Wire: "version", QueryName: "Version"},
-		{Name: "Tags", Index: 8, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "OwnerId", Index: 9, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "IpamPrefixListResolverTargetId", Index: 10, Shape: &t[419], Wire: "ipamPrefixListResolverTargetId", QueryName: "IpamPrefixListResolverTargetId"},
-		{Name: "IpamPrefixListResolverSyncEnabled", Index: 11, Shape: &t[48], Wire: "ipamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
-	}}
-	t[235] = schema.Shape{Name: "ManagedPrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[234], Wire: "item", QueryName: "Item"}}
-	t[236] = schema.Shape{Name: "MaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
-	t[237] = schema.Shape{Name: "MillisecondDateTime", Kind: schema.Timestamp}
-	t[238] = schema.Shape{Name: "Monitoring", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[239], Wire: "state", QueryName: "State"},
-	}}
-	t[239] = schema.Shape{Name: "MonitoringState", Kind: schema.String, Enum: []string{"disabled", "disabling", "enabled", "pending"}}
-	t[240] = schema.Shape{Name: "MulticastSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[241] = schema.Shape{Name: "NatGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CreateTime", Index: 0, Shape: &t[75], Wire: "createTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
-		{Name: "DeleteTime", Index: 1, Shape: &t[75], Wire: "deleteTime", QueryName: "DeleteTime", TimestampFormat: schema.ISO8601},
-		{Name: "FailureCode", Index: 2, Shape: &t[419], Wire: "failureCode", QueryName: "FailureCode"},
-		{Name: "FailureMessage", Index: 3, Shape: &t[419], Wire: "failureMessage", QueryName: "FailureMessage"},
-		{Name: "NatGatewayAddresses", Index: 4, Shape: &t[243], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
-		{Name: "NatGatewayId", Index: 5, Shape: &t[419], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-		{Name: "ProvisionedBandwidth", Index: 6, Shape: &t[340], Wire: "provisionedBandwidth", QueryName: "ProvisionedBandwidth"},
-		{Name: "State", Index: 7, Shape: &t[253], Wire: "state", QueryName: "State"},
-		{Name: "SubnetId", Index: 8, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 9, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "Tags", Index: 10, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "ConnectivityType", Index: 11, Shape: &t[67], Wire: "connectivityType", QueryName: "ConnectivityType"},
-		{Name: "AvailabilityMode", Index: 12, Shape: &t[31], Wire: "availabilityMode", QueryName: "AvailabilityMode"},
-		{Name: "AutoScalingIps", Index: 13, Shape: &t[30], Wire: "autoScalingIps", QueryName: "AutoScalingIps"},
-		{Name: "AutoProvisionZones", Index: 14, Shape: &t[29], Wire: "autoProvisionZones", QueryName: "AutoProvisionZones"},
-		{Name: "AttachedAppliances", Index: 15, Shape: &t[249], Wire: "attachedApplianceSet", QueryName: "AttachedApplianceSet"},
-		{Name: "RouteTableId", Index: 16, Shape: &t[419], Wire: "routeTableId", QueryName: "RouteTableId"},
-	}}
-	t[242] = schema.Shape{Name: "NatGatewayAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[419], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "NetworkInterfaceId", Index: 1, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "PrivateIp", Index: 2, Shape: &t[419], Wire: "privateIp", QueryName: "PrivateIp"},
-		{Name: "PublicIp", Index: 3, Shape: &t[419], Wire: "publicIp", QueryName: "PublicIp"},
-		{Name: "AssociationId", Index: 4, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "IsPrimary", Index: 5, Shape: &t[48], Wire: "isPrimary", QueryName: "IsPrimary"},
-		{Name: "FailureMessage", Index: 6, Shape: &t[419], Wire: "failureMessage", QueryName: "FailureMessage"},
-		{Name: "Status", Index: 7, Shape: &t[244], Wire: "status", QueryName: "Status"},
-		{Name: "AvailabilityZone", Index: 8, Shape: &t[41], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "AvailabilityZoneId", Index: 9, Shape: &t[37], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
-	}}
-	t[243] = schema.Shape{Name: "NatGatewayAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[242], Wire: "item", QueryName: "Item"}}
-	t[244] = schema.Shape{Name: "NatGatewayAddressStatus", Kind: schema.String, Enum: []string{"assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"}}
-	t[245] = schema.Shape{Name: "NatGatewayApplianceModifyState", Kind: schema.String, Enum: []string{"modifying", "completed", "failed"}}
-	t[246] = schema.Shape{Name: "NatGatewayApplianceState", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"}}
-	t[247] = schema.Shape{Name: "NatGatewayApplianceType", Kind: schema.String, Enum: []string{"network-firewall-proxy"}}
-	t[248] = schema.Shape{Name: "NatGatewayAttachedAppliance", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Type", Index: 0, Shape: &t[247], Wire: "type", QueryName: "Type"},
-		{Name: "ApplianceArn", Index: 1, Shape: &t[419], Wire: "applianceArn", QueryName: "ApplianceArn"},
-		{Name: "VpcEndpointId", Index: 2, Shape: &t[419], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "AttachmentState", Index: 3, Shape: &t[246], Wire: "attachmentState", QueryName: "AttachmentState"},
-		{Name: "ModificationState", Index: 4, Shape: &t[245], Wire: "modificationState", QueryName: "ModificationState"},
-		{Name: "FailureCode", Index: 5, Shape: &t[419], Wire: "failureCode", QueryName: "FailureCode"},
-		{Name: "FailureMessage", Index: 6, Shape: &t[419], Wire: "failureMessage", QueryName: "FailureMessage"},
-	}}
-	t[249] = schema.Shape{Name: "NatGatewayAttachedApplianceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[248], Wire: "item", QueryName: "Item"}}
-	t[250] = schema.Shape{Name: "NatGatewayId", Kind: schema.String}
-	t[251] = schema.Shape{Name: "NatGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[250], Wire: "item", QueryName: "Item"}}
-	t[252] = schema.Shape{Name: "NatGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[241], Wire: "item", QueryName: "Item"}}
-	t[253] = schema.Shape{Name: "NatGatewayState", Kind: schema.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}}
-	t[254] = schema.Shape{Name: "NestedVirtualizationSpecification", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
-	t[255] = schema.Shape{Name: "NetmaskLength", Kind: schema.Integer}
-	t[256] = schema.Shape{Name: "NetworkAcl", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Associations", Index: 0, Shape: &t[259], Wire: "associationSet", QueryName: "AssociationSet"},
-		{Name: "Entries", Index: 1, Shape: &t[261], Wire: "entrySet", QueryName: "EntrySet"},
-		{Name: "IsDefault", Index: 2, Shape: &t[48], Wire: "default", QueryName: "Default"},
-		{Name: "NetworkAclId", Index: 3, Shape: &t[419], Wire: "networkAclId", QueryName: "NetworkAclId"},
-		{Name: "Tags", Index: 4, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 5, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "OwnerId", Index: 6, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-	}}
-	t[257] = schema.Shape{Name: "NetworkAclAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "NetworkAclAssociationId", Index: 0, Shape: &t[419], Wire: "networkAclAssociationId", QueryName: "NetworkAclAssociationId"},
-		{Name: "NetworkAclId", Index: 1, Shape: &t[419], Wire: "networkAclId", QueryName: "NetworkAclId"},
-		{Name: "SubnetId", Index: 2, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-	}}
-	t[258] = schema.Shape{Name: "NetworkAclAssociationId", Kind: schema.String}
-	t[259] = schema.Shape{Name: "NetworkAclAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[257], Wire: "item", QueryName: "Item"}}
-	t[260] = schema.Shape{Name: "NetworkAclEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "Egress", Index: 1, Shape: &t[48], Wire: "egress", QueryName: "Egress"},
-		{Name: "IcmpTypeCode", Index: 2, Shape: &t[153], Wire: "icmpTypeCode", QueryName: "IcmpTypeCode"},
-		{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "PortRange", Index: 4, Shape: &t[310], Wire: "portRange", QueryName: "PortRange"},
-		{Name: "Protocol", Index: 5, Shape: &t[419], Wire: "protocol", QueryName: "Protocol"},
-		{Name: "RuleAction", Index: 6, Shape: &t[375], Wire: "ruleAction", QueryName: "RuleAction"},
-		{Name: "RuleNumber", Index: 7, Shape: &t[194], Wire: "ruleNumber", QueryName: "RuleNumber"},
-	}}
-	t[261] = schema.Shape{Name: "NetworkAclEntryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[260], Wire: "item", QueryName: "Item"}}
-	t[262] = schema.Shape{Name: "NetworkAclId", Kind: schema.String}
-	t[263] = schema.Shape{Name: "NetworkAclIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[262], Wire: "item", QueryName: "Item"}}
-	t[264] = schema.Shape{Name: "NetworkAclList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[256], Wire: "item", QueryName: "Item"}}
-	t[265] = schema.Shape{Name: "NetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[266], Wire: "association", QueryName: "Association"},
-		{Name: "Attachment", Index: 1, Shape: &t[267], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "AvailabilityZone", Index: 2, Shape: &t[419], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "ConnectionTrackingConfiguration", Index: 3, Shape: &t[64], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
-		{Name: "Description", Index: 4, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "Groups", Index: 5, Shape: &t[142], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "InterfaceType", Index: 6, Shape: &t[280], Wire: "interfaceType", QueryName: "InterfaceType"},
-		{Name: "Ipv6Addresses", Index: 7, Shape: &t[275], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
-		{Name: "MacAddress", Index: 8, Shape: &t[419], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "NetworkInterfaceId", Index: 9, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "OutpostArn", Index: 10, Shape: &t[419], Wire: "outpostArn", QueryName: "OutpostArn"},
-		{Name: "OwnerId", Index: 11, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PrivateDnsName", Index: 12, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PublicDnsName", Index: 13, Shape: &t[419], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIpDnsNameOptions", Index: 14, Shape: &t[343], Wire: "publicIpDnsNameOptions", QueryName: "PublicIpDnsNameOptions"},
-		{Name: "PrivateIpAddress", Index: 15, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "PrivateIpAddresses", Index: 16, Shape: &t[278], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
-		{Name: "Ipv4Prefixes", Index: 17, Shape: &t[215], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
-		{Name: "Ipv6Prefixes", Index: 18, Shape: &t[224], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
-		{Name: "RequesterId", Index: 19, Shape: &t[419], Wire: "requesterId", QueryName: "RequesterId"},
-		{Name: "RequesterManaged", Index: 20, Shape: &t[48], Wire: "requesterManaged", QueryName: "RequesterManaged"},
-		{Name: "SourceDestCheck", Index: 21, Shape: &t[48], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 22, Shape: &t[279], Wire: "status", QueryName: "Status"},
-		{Name: "SubnetId", Index: 23, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "TagSet", Index: 24, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 25, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "DenyAllIgwTraffic", Index: 26, Shape: &t[48], Wire: "denyAllIgwTraffic", QueryName: "DenyAllIgwTraffic"},
-		{Name: "Ipv6Native", Index: 27, Shape: &t[48], Wire: "ipv6Native", QueryName: "Ipv6Native"},
-		{Name: "Ipv6Address", Index: 28, Shape: &t[419], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "Operator", Index: 29, Shape: &t[286], Wire: "operator", QueryName: "Operator"},
-		{Name: "AssociatedSubnets", Index: 30, Shape: &t[22], Wire: "associatedSubnetSet", QueryName: "AssociatedSubnetSet", OmitNil: true},
-		{Name: "AvailabilityZoneId", Index: 31, Shape: &t[419], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
-	}}
-	t[266] = schema.Shape{Name: "NetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[419], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "AssociationId", Index: 1, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "IpOwnerId", Index: 2, Shape: &t[419], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
-		{Name: "PublicDnsName", Index: 3, Shape: &t[419], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIp", Index: 4, Shape: &t[419], Wire: "publicIp", QueryName: "PublicIp"},
-		{Name: "CustomerOwnedIp", Index: 5, Shape: &t[419], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "CarrierIp", Index: 6, Shape: &t[419], Wire: "carrierIp", QueryName: "CarrierIp"},
-	}}
-	t[267] = schema.Shape{Name: "NetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttachTime", Index: 0, Shape: &t[75], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[419], Wire: "attachmentId", QueryName: "AttachmentId"},
-		{Name: "DeleteOnTermination", Index: 2, Shape: &t[48], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
-		{Name: "DeviceIndex", Index: 3, Shape: &t[194], Wire: "deviceIndex", QueryName: "DeviceIndex"},
-		{Name: "NetworkCardIndex", Index: 4, Shape: &t[194], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
-		{Name: "InstanceId", Index: 5, Shape: &t[419], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "InstanceOwnerId", Index: 6, Shape: &t[419], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
-		{Name: "Status", Index: 7, Shape: &t[25], Wire: "status", QueryName: "Status"},
-		{Name: "EnaSrdSpecification", Index: 8, Shape: &t[23], Wire: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
-		{Name: "EnaQueueCount", Index: 9, Shape: &t[194], Wire: "enaQueueCount", QueryName: "EnaQueueCount"},
-	}}
-	t[268] = schema.Shape{Name: "NetworkInterfaceAttachmentChanges", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DefaultEnaQueueCount", Index: 0, Shape: &t[48], Wire: "DefaultEnaQueueCount", QueryName: "DefaultEnaQueueCount"},
-		{Name: "EnaQueueCount", Index: 1, Shape: &t[194], Wire: "EnaQueueCount", QueryName: "EnaQueueCount"},
-		{Name: "AttachmentId", Index: 2, Shape: &t[269], Wire: "attachmentId", QueryName: "AttachmentId"},
-		{Name: "DeleteOnTermination", Index: 3, Shape: &t[48], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
-	}}
-	t[269] = schema.Shape{Name: "NetworkInterfaceAttachmentId", Kind: schema.String}
-	t[270] = schema.Shape{Name: "NetworkInterfaceAttribute", Kind: schema.String, Enum: []string{"description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"}}
-	t[271] = schema.Shape{Name: "NetworkInterfaceCreationType", Kind: schema.String, Enum: []string{"efa", "efa-only", "branch", "trunk"}}
-	t[272] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String}
-	t[273] = schema.Shape{Name: "NetworkInterfaceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[272], Wire: "item", QueryName: "Item"}}
-	t[274] = schema.Shape{Name: "NetworkInterfaceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Address", Index: 0, Shape: &t[419], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "PublicIpv6DnsName", Index: 1, Shape: &t[419], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
-		{Name: "IsPrimaryIpv6", Index: 2, Shape: &t[48], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
-	}}
-	t[275] = schema.Shape{Name: "NetworkInterfaceIpv6AddressesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[274], Wire: "item", QueryName: "Item"}}
-	t[276] = schema.Shape{Name: "NetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[265], Wire: "item", QueryName: "Item"}}
-	t[277] = schema.Shape{Name: "NetworkInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[266], Wire: "association", QueryName: "Association"},
-		{Name: "Primary", Index: 1, Shape: &t[48], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateDnsName", Index: 2, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 3, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-	}}
-	t[278] = schema.Shape{Name: "NetworkInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[277], Wire: "item", QueryName: "Item"}}
-	t[279] = schema.Shape{Name: "NetworkInterfaceStatus", Kind: schema.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}}
-	t[280] = schema.Shape{Name: "NetworkInterfaceType", Kind: schema.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}}
-	t[281] = schema.Shape{Name: "NewDhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[419], Wire: "Key", QueryName: "Key"},
-		{Name: "Values", Index: 1, Shape: &t[484], Wire: "Value", QueryName: "Value"},
-	}}
-	t[282] = schema.Shape{Name: "NewDhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[281], Wire: "item", QueryName: "Item"}}
-	t[283] = schema.Shape{Name: "NextToken", Kind: schema.String}
-	t[284] = schema.Shape{Name: "OdbNetworkArn", Kind: schema.String}
-	t[285] = schema.Shape{Name: "OperatorRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Principal", Index: 0, Shape: &t[419], Wire: "Principal", QueryName: "Principal"},
-	}}
-	t[286] = schema.Shape{Name: "OperatorResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Managed", Index: 0, Shape: &t[48], Wire: "managed", QueryName: "Managed"},
-		{Name: "Principal", Index: 1, Shape: &t[419], Wire: "principal", QueryName: "Principal"},
-		{Name: "HiddenByDefault", Index: 2, Shape: &t[48], Wire: "hiddenByDefault", QueryName: "HiddenByDefault"},
-	}}
-	t[287] = schema.Shape{Name: "PayerResponsibility", Kind: schema.String, Enum: []string{"ServiceOwner"}}
-	t[288] = schema.Shape{Name: "PayerResponsibilityEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Scope", Index: 0, Shape: &t[289], Wire: "scope", QueryName: "Scope"},
-		{Name: "PayerResponsibilityType", Index: 1, Shape: &t[291], Wire: "payerResponsibilityType", QueryName: "PayerResponsibilityType"},
-	}}
-	t[289] = schema.Shape{Name: "PayerResponsibilityScope", Kind: schema.String, Enum: []string{"vpc-endpoint-charges"}}
-	t[290] = schema.Shape{Name: "PayerResponsibilitySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[288], Wire: "item", QueryName: "Item"}}
-	t[291] = schema.Shape{Name: "PayerResponsibilityType", Kind: schema.String, Enum: []string{"vpc-endpoint-account", "vpc-endpoint-service-account"}}
-	t[292] = schema.Shape{Name: "PeeringConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[48], Wire: "allowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
-		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[48], Wire: "allowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
-		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[48], Wire: "allowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
-	}}
-	t[293] = schema.Shape{Name: "PeeringConnectionOptionsRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[48], Wire: "AllowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
-		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[48], Wire: "AllowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
-		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[48], Wire: "AllowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
-	}}
-	t[294] = schema.Shape{Name: "Phase1DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[295], Wire: "item", QueryName: "Item"}}
-	t[295] = schema.Shape{Name: "Phase1DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[194], Wire: "value", QueryName: "Value"},
-	}}
-	t[296] = schema.Shape{Name: "Phase1EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[297], Wire: "item", QueryName: "Item"}}
-	t[297] = schema.Shape{Name: "Phase1EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[298] = schema.Shape{Name: "Phase1IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[299], Wire: "item", QueryName: "Item"}}
-	t[299] = schema.Shape{Name: "Phase1IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[300] = schema.Shape{Name: "Phase2DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[301], Wire: "item", QueryName: "Item"}}
-	t[301] = schema.Shape{Name: "Phase2DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[194], Wire: "value", QueryName: "Value"},
-	}}
-	t[302] = schema.Shape{Name: "Phase2EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[303], Wire: "item", QueryName: "Item"}}
-	t[303] = schema.Shape{Name: "Phase2EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[304] = schema.Shape{Name: "Phase2IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[305], Wire: "item", QueryName: "Item"}}
-	t[305] = schema.Shape{Name: "Phase2IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[306] = schema.Shape{Name: "Placement", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[37], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
-		{Name: "Affinity", Index: 1, Shape: &t[419], Wire: "affinity", QueryName: "Affinity"},
-		{Name: "GroupName", Index: 2, Shape: &t[308], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "PartitionNumber", Index: 3, Shape: &t[194], Wire: "partitionNumber", QueryName: "PartitionNumber"},
-		{Name: "HostId", Index: 4, Shape: &t[419], Wire: "hostId", QueryName: "HostId"},
-		{Name: "Tenancy", Index: 5, Shape: &t[455], Wire: "tenancy", QueryName: "Tenancy"},
-		{Name: "SpreadDomain", Index: 6, Shape: &t[419], Wire: "spreadDomain", QueryName: "SpreadDomain"},
-		{Name: "HostResourceGroupArn", Index: 7, Shape: &t[419], Wire: "hostResourceGroupArn", QueryName: "HostResourceGroupArn"},
-		{Name: "GroupId", Index: 8, Shape: &t[307], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "AvailabilityZone", Index: 9, Shape: &t[419], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-	}}
-	t[307] = schema.Shape{Name: "PlacementGroupId", Kind: schema.String}
-	t[308] = schema.Shape{Name: "PlacementGroupName", Kind: schema.String}
-	t[309] = schema.Shape{Name: "PlatformValues", Kind: schema.String, Enum: []string{"Windows"}}
-	t[310] = schema.Shape{Name: "PortRange", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "From", Index: 0, Shape: &t[194], Wire: "from", QueryName: "From"},
-		{Name: "To", Index: 1, Shape: &t[194], Wire: "to", QueryName: "To"},
-	}}
-	t[311] = schema.Shape{Name: "PreSharedKey", Kind: schema.String, Sensitive: true}
-	t[312] = schema.Shape{Name: "PrefixList", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidrs", Index: 0, Shape: &t[484], Wire: "cidrSet", QueryName: "CidrSet"},
-		{Name: "PrefixListId", Index: 1, Shape: &t[419], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "PrefixListName", Index: 2, Shape: &t[419], Wire: "prefixListName", QueryName: "PrefixListName"},
-	}}
-	t[313] = schema.Shape{Name: "PrefixListAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceId", Index: 0, Shape: &t[419], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "ResourceOwner", Index: 1, Shape: &t[419], Wire: "resourceOwner", QueryName: "ResourceOwner"},
-	}}
-	t[314] = schema.Shape{Name: "PrefixListAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[313], Wire: "item", QueryName: "Item"}}
-	t[315] = schema.Shape{Name: "PrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[419], Wire: "cidr", QueryName: "Cidr"},
-		{Name: "Description", Index: 1, Shape: &t[419], Wire: "description", QueryName: "Description"},
-	}}
-	t[316] = schema.Shape{Name: "PrefixListEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[315], Wire: "item", QueryName: "Item"}}
-	t[317] = schema.Shape{Name: "PrefixListId", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "PrefixListId", Index: 1, Shape: &t[419], Wire: "prefixListId", QueryName: "PrefixListId"},
-	}}
-	t[318] = schema.Shape{Name: "PrefixListIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[317], Wire: "item", QueryName: "Item"}}
-	t[319] = schema.Shape{Name: "PrefixListIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[320] = schema.Shape{Name: "PrefixListMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
-	t[321] = schema.Shape{Name: "PrefixListResourceId", Kind: schema.String}
-	t[322] = schema.Shape{Name: "PrefixListResourceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[321], Wire: "item", QueryName: "Item"}}
-	t[323] = schema.Shape{Name: "PrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[312], Wire: "item", QueryName: "Item"}}
-	t[324] = schema.Shape{Name: "PrefixListState", Kind: schema.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}}
-	t[325] = schema.Shape{Name: "PrivateDnsDetails", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateDnsName", Index: 0, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-	}}
-	t[326] = schema.Shape{Name: "PrivateDnsDetailsSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[325], Wire: "item", QueryName: "Item"}}
-	t[327] = schema.Shape{Name: "PrivateDnsNameConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[106], Wire: "state", QueryName: "State"},
-		{Name: "Type", Index: 1, Shape: &t[419], Wire: "type", QueryName: "Type"},
-		{Name: "Value", Index: 2, Shape: &t[419], Wire: "value", QueryName: "Value"},
-		{Name: "Name", Index: 3, Shape: &t[419], Wire: "name", QueryName: "Name"},
-	}}
-	t[328] = schema.Shape{Name: "PrivateDnsNameOptionsOnLaunch", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "HostnameType", Index: 0, Shape: &t[147], Wire: "hostnameType", QueryName: "HostnameType"},
-		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[48], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
-		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[48], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
-	}}
-	t[329] = schema.Shape{Name: "PrivateDnsNameOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "HostnameType", Index: 0, Shape: &t[147], Wire: "hostnameType", QueryName: "HostnameType"},
-		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[48], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
-		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[48], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
-	}}
-	t[330] = schema.Shape{Name: "PrivateDnsSpecifiedDomainSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(10)}
-	t[331] = schema.Shape{Name: "PrivateIpAddressCount", Kind: schema.Integer, Min: ptr(1), Max: ptr(31)}
-	t[332] = schema.Shape{Name: "PrivateIpAddressSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Primary", Index: 0, Shape: &t[48], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateIpAddress", Index: 1, Shape: &t[419], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-	}}
-	t[333] = schema.Shape{Name: "PrivateIpAddressSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[332], Wire: "item", QueryName: "Item"}}
-	t[334] = schema.Shape{Name: "PrivateIpAddressStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"}}
-	t[335] = schema.Shape{Name: "ProductCode", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ProductCodeId", Index: 0, Shape: &t[419], Wire: "productCode", QueryName: "ProductCode"},
-		{Name: "ProductCodeType", Index: 1, Shape: &t[337], Wire: "type", QueryName: "Type"},
-	}}
-	t[336] = schema.Shape{Name: "ProductCodeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[335], Wire: "item", QueryName: "Item"}}
-	t[337] = schema.Shape{Name: "ProductCodeValues", Kind: schema.String, Enum: []string{"devpay", "marketplace"}}
-	t[338] = schema.Shape{Name: "PropagatingVgw", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GatewayId", Index: 0, Shape: &t[419], Wire: "gatewayId", QueryName: "GatewayId"},
-	}}
-	t[339] = schema.Shape{Name: "PropagatingVgwList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[338], Wire: "item", QueryName: "Item"}}
-	t[340] = schema.Shape{Name: "ProvisionedBandwidth", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ProvisionTime", Index: 0, Shape: &t[75], Wire: "provisionTime", QueryName: "ProvisionTime", TimestampFormat: schema.ISO8601},
-		{Name: "Provisioned", Index: 1, Shape: &t[419], Wire: "provisioned", QueryName: "Provisioned"},
-		{Name: "RequestTime", Index: 2, Shape: &t[75], Wire: "requestTime", QueryName: "RequestTime", TimestampFormat: schema.ISO8601},
-		{Name: "Requested", Index: 3, Shape: &t[419], Wire: "requested", QueryName: "Requested"},
-		{Name: "Status", Index: 4, Shape: &t[419], Wire: "status", QueryName: "Status"},
-	}}
-	t[341] = schema.Shape{Name: "PtrUpdateStatus", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[419], Wire: "value", QueryName: "Value"},
-		{Name: "Status", Index: 1, Shape: &t[419], Wire: "status", QueryName: "Status"},
-		{Name: "Reason", Index: 2, Shape: &t[419], Wire: "reason", QueryName: "Reason"},
-	}}
-	t[342] = schema.Shape{Name: "PublicIpAddress", Kind: schema.String}
-	t[343] = schema.Shape{Name: "PublicIpDnsNameOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsHostnameType", Index: 0, Shape: &t[419], Wire: "dnsHostnameType", QueryName: "DnsHostnameType"},
-		{Name: "PublicIpv4DnsName", Index: 1, Shape: &t[419], Wire: "publicIpv4DnsName", QueryName: "PublicIpv4DnsName"},
-		{Name: "PublicIpv6DnsName", Index: 2, Shape: &t[419], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
-		{Name: "PublicDualStackDnsName", Index: 3, Shape: &t[419], Wire: "publicDualStackDnsName", QueryName: "PublicDualStackDnsName"},
-	}}
-	t[344] = schema.Shape{Name: "PublicIpStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "PublicIp", QueryName: "PublicIp"}}
-	t[345] = schema.Shape{Name: "ReferencedSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "PeeringStatus", Index: 1, Shape: &t[419], Wire: "peeringStatus", QueryName: "PeeringStatus"},
-		{Name: "UserId", Index: 2, Shape: &t[419], Wire: "userId", QueryName: "UserId"},
-		{Name: "VpcId", Index: 3, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 4, Shape: &t[419], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-	}}
-	t[346] = schema.Shape{Name: "Region", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OptInStatus", Index: 0, Shape: &t[419], Wire: "optInStatus", QueryName: "OptInStatus"},
-		{Name: "Geography", Index: 1, Shape: &t[348], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
-		{Name: "RegionName", Index: 2, Shape: &t[419], Wire: "regionName", QueryName: "RegionName"},
-		{Name: "Endpoint", Index: 3, Shape: &t[419], Wire: "regionEndpoint", QueryName: "RegionEndpoint"},
-	}}
-	t[347] = schema.Shape{Name: "RegionGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[419], Wire: "name", QueryName: "Name"},
-	}}
-	t[348] = schema.Shape{Name: "RegionGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[347], Wire: "item", QueryName: "Item"}}
-	t[349] = schema.Shape{Name: "RegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[346], Wire: "item", QueryName: "Item"}}
-	t[350] = schema.Shape{Name: "RegionNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "RegionName", QueryName: "RegionName"}}
-	t[351] = schema.Shape{Name: "RemovePrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[352], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
-	t[352] = schema.Shape{Name: "RemovePrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[419], Wire: "Cidr", QueryName: "Cidr", Required: true},
-	}}
-	t[353] = schema.Shape{Name: "Reservation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ReservationId", Index: 0, Shape: &t[419], Wire: "reservationId", QueryName: "ReservationId"},
-		{Name: "OwnerId", Index: 1, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "RequesterId", Index: 2, Shape: &t[419], Wire: "requesterId", QueryName: "RequesterId"},
-		{Name: "Groups", Index: 3, Shape: &t[142], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "Instances", Index: 4, Shape: &t[171], Wire: "instancesSet", QueryName: "InstancesSet"},
-	}}
-	t[354] = schema.Shape{Name: "ReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[353], Wire: "item", QueryName: "Item"}}
-	t[355] = schema.Shape{Name: "ResourceArn", Kind: schema.String, Min: ptr(1), Max: ptr(1283)}
-	t[356] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String}
-	t[357] = schema.Shape{Name: "ResourceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[452], Wire: "member", QueryName: "Member"}}
-	t[358] = schema.Shape{Name: "ResourceType", Kind: schema.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check"}}
-	t[359] = schema.Shape{Name: "RevokedSecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[393], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "GroupId", Index: 1, Shape: &t[382], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "IsEgress", Index: 2, Shape: &t[48], Wire: "isEgress", QueryName: "IsEgress"},
-		{Name: "IpProtocol", Index: 3, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-		{Name: "FromPort", Index: 4, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-		{Name: "ToPort", Index: 5, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 6, Shape: &t[419], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 7, Shape: &t[419], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 8, Shape: &t[321], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupId", Index: 9, Shape: &t[382], Wire: "referencedGroupId", QueryName: "ReferencedGroupId"},
-		{Name: "Description", Index: 10, Shape: &t[419], Wire: "description", QueryName: "Description"},
-	}}
-	t[360] = schema.Shape{Name: "RevokedSecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[359], Wire: "item", QueryName: "Item"}}
-	t[361] = schema.Shape{Name: "Route", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[419], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-		{Name: "DestinationIpv6CidrBlock", Index: 1, Shape: &t[419], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
-		{Name: "DestinationPrefixListId", Index: 2, Shape: &t[419], Wire: "destinationPrefixListId", QueryName: "DestinationPrefixListId"},
-		{Name: "EgressOnlyInternetGatewayId", Index: 3, Shape: &t[419], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-		{Name: "GatewayId", Index: 4, Shape: &t[419], Wire: "gatewayId", QueryName: "GatewayId"},
-		{Name: "InstanceId", Index: 5, Shape: &t[419], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "InstanceOwnerId", Index: 6, Shape: &t[419], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
-		{Name: "NatGatewayId", Index: 7, Shape: &t[419], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-		{Name: "TransitGatewayId", Index: 8, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "LocalGatewayId", Index: 9, Shape: &t[419], Wire: "localGatewayId", QueryName: "LocalGatewayId"},
-		{Name: "CarrierGatewayId", Index: 10, Shape: &t[55], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
-		{Name: "NetworkInterfaceId", Index: 11, Shape: &t[419], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "Origin", Index: 12, Shape: &t[364], Wire: "origin", QueryName: "Origin"},
-		{Name: "State", Index: 13, Shape: &t[365], Wire: "state", QueryName: "State"},
-		{Name: "VpcPeeringConnectionId", Index: 14, Shape: &t[419], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-		{Name: "CoreNetworkArn", Index: 15, Shape: &t[68], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
-		{Name: "OdbNetworkArn", Index: 16, Shape: &t[284], Wire: "odbNetworkArn", QueryName: "OdbNetworkArn"},
-		{Name: "IpAddress", Index: 17, Shape: &t[419], Wire: "ipAddress", QueryName: "IpAddress"},
-	}}
-	t[362] = schema.Shape{Name: "RouteGatewayId", Kind: schema.String}
-	t[363] = schema.Shape{Name: "RouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[361], Wire: "item", QueryName: "Item"}}
-	t[364] = schema.Shape{Name: "RouteOrigin", Kind: schema.String, Enum: []string{"CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"}}
-	t[365] = schema.Shape{Name: "RouteState", Kind: schema.String, Enum: []string{"active", "blackhole", "filtered"}}
-	t[366] = schema.Shape{Name: "RouteTable", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Associations", Index: 0, Shape: &t[369], Wire: "associationSet", QueryName: "AssociationSet"},
-		{Name: "PropagatingVgws", Index: 1, Shape: &t[339], Wire: "propagatingVgwSet", QueryName: "PropagatingVgwSet"},
-		{Name: "RouteTableId", Index: 2, Shape: &t[419], Wire: "routeTableId", QueryName: "RouteTableId"},
-		{Name: "Routes", Index: 3, Shape: &t[363], Wire: "routeSet", QueryName: "RouteSet"},
-		{Name: "Tags", Index: 4, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 5, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "OwnerId", Index: 6, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-	}}
-	t[367] = schema.Shape{Name: "RouteTableAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Main", Index: 0, Shape: &t[48], Wire: "main", QueryName: "Main"},
-		{Name: "RouteTableAssociationId", Index: 1, Shape: &t[419], Wire: "routeTableAssociationId", QueryName: "RouteTableAssociationId"},
-		{Name: "RouteTableId", Index: 2, Shape: &t[419], Wire: "routeTableId", QueryName: "RouteTableId"},
-		{Name: "SubnetId", Index: 3, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "GatewayId", Index: 4, Shape: &t[419], Wire: "gatewayId", QueryName: "GatewayId"},
-		{Name: "PublicIpv4Pool", Index: 5, Shape: &t[419], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
-		{Name: "AssociationState", Index: 6, Shape: &t[370], Wire: "associationState", QueryName: "AssociationState"},
-	}}
-	t[368] = schema.Shape{Name: "RouteTableAssociationId", Kind: schema.String}
-	t[369] = schema.Shape{Name: "RouteTableAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[367], Wire: "item", QueryName: "Item"}}
-	t[370] = schema.Shape{Name: "RouteTableAssociationState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[371], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[419], Wire: "statusMessage", QueryName: "StatusMessage"},
-	}}
-	t[371] = schema.Shape{Name: "RouteTableAssociationStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failed"}}
-	t[372] = schema.Shape{Name: "RouteTableId", Kind: schema.String}
-	t[373] = schema.Shape{Name: "RouteTableIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[372], Wire: "item", QueryName: "Item"}}
-	t[374] = schema.Shape{Name: "RouteTableList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[366], Wire: "item", QueryName: "Item"}}
-	t[375] = schema.Shape{Name: "RuleAction", Kind: schema.String, Enum: []string{"allow", "deny"}}
-	t[376] = schema.Shape{Name: "SecondaryInterfaceId", Kind: schema.String}
-	t[377] = schema.Shape{Name: "SecondaryInterfaceStatus", Kind: schema.String, Enum: []string{"available", "in-use"}}
-	t[378] = schema.Shape{Name: "SecondaryInterfaceType", Kind: schema.String, Enum: []string{"secondary"}}
-	t[379] = schema.Shape{Name: "SecondaryNetworkId", Kind: schema.String}
-	t[380] = schema.Shape{Name: "SecondarySubnetId", Kind: schema.String}
-	t[381] = schema.Shape{Name: "SecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "IpPermissionsEgress", Index: 1, Shape: &t[204], Wire: "ipPermissionsEgress", QueryName: "IpPermissionsEgress"},
-		{Name: "Tags", Index: 2, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 3, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "SecurityGroupArn", Index: 4, Shape: &t[419], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
-		{Name: "OwnerId", Index: 5, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "GroupName", Index: 6, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "Description", Index: 7, Shape: &t[419], Wire: "groupDescription", QueryName: "GroupDescription"},
-		{Name: "IpPermissions", Index: 8, Shape: &t[204], Wire: "ipPermissions", QueryName: "IpPermissions"},
-	}}
-	t[382] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String}
-	t[383] = schema.Shape{Name: "SecurityGroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[382], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"}}
-	t[384] = schema.Shape{Name: "SecurityGroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 1, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-	}}
-	t[385] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[381], Wire: "item", QueryName: "Item"}}
-	t[386] = schema.Shape{Name: "SecurityGroupName", Kind: schema.String}
-	t[387] = schema.Shape{Name: "SecurityGroupReference", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "ReferencingVpcId", Index: 1, Shape: &t[419], Wire: "referencingVpcId", QueryName: "ReferencingVpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 2, Shape: &t[419], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-		{Name: "TransitGatewayId", Index: 3, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-	}}
-	t[388] = schema.Shape{Name: "SecurityGroupReferences", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "item", QueryName: "Item"}}
-	t[389] = schema.Shape{Name: "SecurityGroupReferencingSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[390] = schema.Shape{Name: "SecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[393], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "GroupId", Index: 1, Shape: &t[382], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupOwnerId", Index: 2, Shape: &t[419], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
-		{Name: "IsEgress", Index: 3, Shape: &t[48], Wire: "isEgress", QueryName: "IsEgress"},
-		{Name: "IpProtocol", Index: 4, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-		{Name: "FromPort", Index: 5, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-		{Name: "ToPort", Index: 6, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 7, Shape: &t[419], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 8, Shape: &t[419], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 9, Shape: &t[321], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupInfo", Index: 10, Shape: &t[345], Wire: "referencedGroupInfo", QueryName: "ReferencedGroupInfo"},
-		{Name: "Description", Index: 11, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "Tags", Index: 12, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SecurityGroupRuleArn", Index: 13, Shape: &t[419], Wire: "securityGroupRuleArn", QueryName: "SecurityGroupRuleArn"},
-	}}
-	t[391] = schema.Shape{Name: "SecurityGroupRuleDescription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[419], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "Description", Index: 1, Shape: &t[419], Wire: "Description", QueryName: "Description"},
-	}}
-	t[392] = schema.Shape{Name: "SecurityGroupRuleDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[391], Wire: "item", QueryName: "Item"}}
-	t[393] = schema.Shape{Name: "SecurityGroupRuleId", Kind: schema.String}
-	t[394] = schema.Shape{Name: "SecurityGroupRuleIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[395] = schema.Shape{Name: "SecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[390], Wire: "item", QueryName: "Item"}}
-	t[396] = schema.Shape{Name: "SecurityGroupRuleRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "IpProtocol", Index: 0, Shape: &t[419], Wire: "IpProtocol", QueryName: "IpProtocol"},
-		{Name: "FromPort", Index: 1, Shape: &t[194], Wire: "FromPort", QueryName: "FromPort"},
-		{Name: "ToPort", Index: 2, Shape: &t[194], Wire: "ToPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 3, Shape: &t[419], Wire: "CidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 4, Shape: &t[419], Wire: "CidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 5, Shape: &t[321], Wire: "PrefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupId", Index: 6, Shape: &t[382], Wire: "ReferencedGroupId", QueryName: "ReferencedGroupId"},
-		{Name: "Description", Index: 7, Shape: &t[419], Wire: "Description", QueryName: "Description"},
-	}}
-	t[397] = schema.Shape{Name: "SecurityGroupRuleUpdate", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[393], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId", Required: true},
-		{Name: "SecurityGroupRule", Index: 1, Shape: &t[396], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule"},
-	}}
-	t[398] = schema.Shape{Name: "SecurityGroupRuleUpdateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[397], Wire: "item", QueryName: "Item"}}
-	t[399] = schema.Shape{Name: "SecurityGroupVpcAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[382], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "VpcId", Index: 1, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcOwnerId", Index: 2, Shape: &t[419], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
-		{Name: "State", Index: 3, Shape: &t[401], Wire: "state", QueryName: "State"},
-		{Name: "StateReason", Index: 4, Shape: &t[419], Wire: "stateReason", QueryName: "StateReason"},
-		{Name: "GroupOwnerId", Index: 5, Shape: &t[419], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
-	}}
-	t[400] = schema.Shape{Name: "SecurityGroupVpcAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[399], Wire: "item", QueryName: "Item"}}
-	t[401] = schema.Shape{Name: "SecurityGroupVpcAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "association-failed", "disassociating", "disassociated", "disassociation-failed"}}
-	t[402] = schema.Shape{Name: "ServiceConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceType", Index: 0, Shape: &t[412], Wire: "serviceType", QueryName: "ServiceType"},
-		{Name: "ServiceId", Index: 1, Shape: &t[419], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "ServiceName", Index: 2, Shape: &t[419], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "ServiceState", Index: 3, Shape: &t[409], Wire: "serviceState", QueryName: "ServiceState"},
-		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[484], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
-		{Name: "AvailabilityZones", Index: 5, Shape: &t[484], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
-		{Name: "AcceptanceRequired", Index: 6, Shape: &t[48], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
-		{Name: "ManagesVpcEndpoints", Index: 7, Shape: &t[48], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
-		{Name: "NetworkLoadBalancerArns", Index: 8, Shape: &t[484], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
-		{Name: "GatewayLoadBalancerArns", Index: 9, Shape: &t[484], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
-		{Name: "SupportedIpAddressTypes", Index: 10, Shape: &t[439], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
-		{Name: "BaseEndpointDnsNames", Index: 11, Shape: &t[484], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
-		{Name: "PrivateDnsName", Index: 12, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateDnsNameConfiguration", Index: 13, Shape: &t[327], Wire: "privateDnsNameConfiguration", QueryName: "PrivateDnsNameConfiguration"},
-		{Name: "PayerResponsibility", Index: 14, Shape: &t[287], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
-		{Name: "Tags", Index: 15, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SupportedRegions", Index: 16, Shape: &t[441], Wire: "supportedRegionSet", QueryName: "SupportedRegionSet"},
-		{Name: "RemoteAccessEnabled", Index: 17, Shape: &t[48], Wire: "remoteAccessEnabled", QueryName: "RemoteAccessEnabled"},
-	}}
-	t[403] = schema.Shape{Name: "ServiceConfigurationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
-	t[404] = schema.Shape{Name: "ServiceConnectivityType", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
-	t[405] = schema.Shape{Name: "ServiceDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceName", Index: 0, Shape: &t[419], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "ServiceId", Index: 1, Shape: &t[419], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "ServiceType", Index: 2, Shape: &t[412], Wire: "serviceType", QueryName: "ServiceType"},
-		{Name: "ServiceRegion", Index: 3, Shape: &t[419], Wire: "serviceRegion", QueryName: "ServiceRegion"},
-		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[484], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
-		{Name: "AvailabilityZones", Index: 5, Shape: &t[484], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
-		{Name: "Owner", Index: 6, Shape: &t[419], Wire: "owner", QueryName: "Owner"},
-		{Name: "BaseEndpointDnsNames", Index: 7, Shape: &t[484], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
-		{Name: "PrivateDnsName", Index: 8, Shape: &t[419], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateDnsNames", Index: 9, Shape: &t[326], Wire: "privateDnsNameSet", QueryName: "PrivateDnsNameSet"},
-		{Name: "VpcEndpointPolicySupported", Index: 10, Shape: &t[48], Wire: "vpcEndpointPolicySupported", QueryName: "VpcEndpointPolicySupported"},
-		{Name: "AcceptanceRequired", Index: 11, Shape: &t[48], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
-		{Name: "ManagesVpcEndpoints", Index: 12, Shape: &t[48], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
-		{Name: "PayerResponsibility", Index: 13, Shape: &t[287], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
-		{Name: "Tags", Index: 14, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "PrivateDnsNameVerificationState", Index: 15, Shape: &t[106], Wire: "privateDnsNameVerificationState", QueryName: "PrivateDnsNameVerificationState"},
-		{Name: "SupportedIpAddressTypes", Index: 16, Shape: &t[439], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
-	}}
-	t[406] = schema.Shape{Name: "ServiceDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[405], Wire: "item", QueryName: "Item"}}
-	t[407] = schema.Shape{Name: "ServiceManaged", Kind: schema.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
-	t[408] = schema.Shape{Name: "ServiceNetworkArn", Kind: schema.String}
-	t[409] = schema.Shape{Name: "ServiceState", Kind: schema.String, Enum: []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}}
-	t[410] = schema.Shape{Name: "ServiceType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}}
-	t[411] = schema.Shape{Name: "ServiceTypeDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceType", Index: 0, Shape: &t[410], Wire: "serviceType", QueryName: "ServiceType"},
-	}}
-	t[412] = schema.Shape{Name: "ServiceTypeDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[411], Wire: "item", QueryName: "Item"}}
-	t[413] = schema.Shape{Name: "StaleIpPermission", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "FromPort", Index: 0, Shape: &t[194], Wire: "fromPort", QueryName: "FromPort"},
-		{Name: "IpProtocol", Index: 1, Shape: &t[419], Wire: "ipProtocol", QueryName: "IpProtocol"},
-		{Name: "IpRanges", Index: 2, Shape: &t[208], Wire: "ipRanges", QueryName: "IpRanges"},
-		{Name: "PrefixListIds", Index: 3, Shape: &t[319], Wire: "prefixListIds", QueryName: "PrefixListIds"},
-		{Name: "ToPort", Index: 4, Shape: &t[194], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "UserIdGroupPairs", Index: 5, Shape: &t[483], Wire: "groups", QueryName: "Groups"},
-	}}
-	t[414] = schema.Shape{Name: "StaleIpPermissionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[413], Wire: "item", QueryName: "Item"}}
-	t[415] = schema.Shape{Name: "StaleSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "GroupId", Index: 1, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 2, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "StaleIpPermissions", Index: 3, Shape: &t[414], Wire: "staleIpPermissions", QueryName: "StaleIpPermissions"},
-		{Name: "StaleIpPermissionsEgress", Index: 4, Shape: &t[414], Wire: "staleIpPermissionsEgress", QueryName: "StaleIpPermissionsEgress"},
-		{Name: "VpcId", Index: 5, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-	}}
-	t[416] = schema.Shape{Name: "StaleSecurityGroupSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[415], Wire: "item", QueryName: "Item"}}
-	t[417] = schema.Shape{Name: "State", Kind: schema.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}}
-	t[418] = schema.Shape{Name: "StateReason", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[419], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[419], Wire: "message", QueryName: "Message"},
-	}}
-	t[419] = schema.Shape{Name: "String", Kind: schema.String}
-	t[420] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[419], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
-		{Name: "EnableLniAtDeviceIndex", Index: 1, Shape: &t[194], Wire: "enableLniAtDeviceIndex", QueryName: "EnableLniAtDeviceIndex"},
-		{Name: "MapCustomerOwnedIpOnLaunch", Index: 2, Shape: &t[48], Wire: "mapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
-		{Name: "CustomerOwnedIpv4Pool", Index: 3, Shape: &t[63], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-		{Name: "OwnerId", Index: 4, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "AssignIpv6AddressOnCreation", Index: 5, Shape: &t[48], Wire: "assignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
-		{Name: "Ipv6CidrBlockAssociationSet", Index: 6, Shape: &t[436], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
-		{Name: "Tags", Index: 7, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SubnetArn", Index: 8, Shape: &t[419], Wire: "subnetArn", QueryName: "SubnetArn"},
-		{Name: "OutpostArn", Index: 9, Shape: &t[419], Wire: "outpostArn", QueryName: "OutpostArn"},
-		{Name: "EnableDns64", Index: 10, Shape: &t[48], Wire: "enableDns64", QueryName: "EnableDns64"},
-		{Name: "Ipv6Native", Index: 11, Shape: &t[48], Wire: "ipv6Native", QueryName: "Ipv6Native"},
-		{Name: "PrivateDnsNameOptionsOnLaunch", Index: 12, Shape: &t[328], Wire: "privateDnsNameOptionsOnLaunch", QueryName: "PrivateDnsNameOptionsOnLaunch"},
-		{Name: "BlockPublicAccessStates", Index: 13, Shape: &t[47], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
-		{Name: "Type", Index: 14, Shape: &t[419], Wire: "type", QueryName: "Type"},
-		{Name: "SubnetId", Index: 15, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "State", Index: 16, Shape: &t[438], Wire: "state", QueryName: "State"},
-		{Name: "VpcId", Index: 17, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "CidrBlock", Index: 18, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "AvailableIpAddressCount", Index: 19, Shape: &t[194], Wire: "availableIpAddressCount", QueryName: "AvailableIpAddressCount"},
-		{Name: "AvailabilityZone", Index: 20, Shape: &t[419], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "DefaultForAz", Index: 21, Shape: &t[48], Wire: "defaultForAz", QueryName: "DefaultForAz"},
-		{Name: "MapPublicIpOnLaunch", Index: 22, Shape: &t[48], Wire: "mapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
-	}}
-	t[421] = schema.Shape{Name: "SubnetCidrAssociationId", Kind: schema.String}
-	t[422] = schema.Shape{Name: "SubnetCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[423], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[419], Wire: "statusMessage", QueryName: "StatusMessage"},
-	}}
-	t[423] = schema.Shape{Name: "SubnetCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
-	t[424] = schema.Shape{Name: "SubnetCidrReservation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetCidrReservationId", Index: 0, Shape: &t[425], Wire: "subnetCidrReservationId", QueryName: "SubnetCidrReservationId"},
-		{Name: "SubnetId", Index: 1, Shape: &t[430], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "Cidr", Index: 2, Shape: &t[419], Wire: "cidr", QueryName: "Cidr"},
-		{Name: "ReservationType", Index: 3, Shape: &t[427], Wire: "reservationType", QueryName: "ReservationType"},
-		{Name: "OwnerId", Index: 4, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Description", Index: 5, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "Tags", Index: 6, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[425] = schema.Shape{Name: "SubnetCidrReservationId", Kind: schema.String}
-	t[426] = schema.Shape{Name: "SubnetCidrReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
-	t[427] = schema.Shape{Name: "SubnetCidrReservationType", Kind: schema.String, Enum: []string{"prefix", "explicit"}}
-	t[428] = schema.Shape{Name: "SubnetConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetId", Index: 0, Shape: &t[430], Wire: "SubnetId", QueryName: "SubnetId"},
-		{Name: "Ipv4", Index: 1, Shape: &t[419], Wire: "Ipv4", QueryName: "Ipv4"},
-		{Name: "Ipv6", Index: 2, Shape: &t[419], Wire: "Ipv6", QueryName: "Ipv6"},
-	}}
-	t[429] = schema.Shape{Name: "SubnetConfigurationsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[428], Wire: "item", QueryName: "Item"}}
-	t[430] = schema.Shape{Name: "SubnetId", Kind: schema.String}
-	t[431] = schema.Shape{Name: "SubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[430], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"}}
-	t[432] = schema.Shape{Name: "SubnetIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[430], Wire: "SubnetId", QueryName: "SubnetId"}}
-	t[433] = schema.Shape{Name: "SubnetIpPrefixes", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetId", Index: 0, Shape: &t[419], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "IpPrefixes", Index: 1, Shape: &t[484], Wire: "ipPrefixSet", QueryName: "IpPrefixSet"},
-	}}
-	t[434] = schema.Shape{Name: "SubnetIpPrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[433], Wire: "item", QueryName: "Item"}}
-	t[435] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[421], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[422], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
-		{Name: "Ipv6AddressAttribute", Index: 3, Shape: &t[216], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
-		{Name: "IpSource", Index: 4, Shape: &t[209], Wire: "ipSource", QueryName: "IpSource"},
-	}}
-	t[436] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "item", QueryName: "Item"}}
-	t[437] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[420], Wire: "item", QueryName: "Item"}}
-	t[438] = schema.Shape{Name: "SubnetState", Kind: schema.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
-	t[439] = schema.Shape{Name: "SupportedIpAddressTypes", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[404], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(2)}
-	t[440] = schema.Shape{Name: "SupportedRegionDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Region", Index: 0, Shape: &t[419], Wire: "region", QueryName: "Region"},
-		{Name: "ServiceState", Index: 1, Shape: &t[419], Wire: "serviceState", QueryName: "ServiceState"},
-	}}
-	t[441] = schema.Shape{Name: "SupportedRegionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[440], Wire: "item", QueryName: "Item"}}
-	t[442] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[419], Wire: "key", QueryName: "Key"},
-		{Name: "Value", Index: 1, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[443] = schema.Shape{Name: "TagDescription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[419], Wire: "key", QueryName: "Key"},
-		{Name: "ResourceId", Index: 1, Shape: &t[419], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "ResourceType", Index: 2, Shape: &t[358], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "Value", Index: 3, Shape: &t[419], Wire: "value", QueryName: "Value"},
-	}}
-	t[444] = schema.Shape{Name: "TagDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[443], Wire: "item", QueryName: "Item"}}
-	t[445] = schema.Shape{Name: "TagFieldSpecificationListResponse", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[446], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(3)}
-	t[446] = schema.Shape{Name: "TagFieldSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceType", Index: 0, Shape: &t[453], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "TagKeys", Index: 1, Shape: &t[448], Wire: "tagKeySet", QueryName: "TagKeySet"},
-	}}
-	t[447] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
-	t[448] = schema.Shape{Name: "TagKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[447], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(2)}
-	t[449] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[442], Wire: "item", QueryName: "Item"}}
-	t[450] = schema.Shape{Name: "TagSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceType", Index: 0, Shape: &t[358], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "Tags", Index: 1, Shape: &t[449], Wire: "Tag", QueryName: "Tag"},
-	}}
-	t[451] = schema.Shape{Name: "TagSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[450], Wire: "item", QueryName: "Item"}}
-	t[452] = schema.Shape{Name: "TaggableResourceId", Kind: schema.String}
-	t[453] = schema.Shape{Name: "TaggableResourceType", Kind: schema.String, Enum: []string{"network-interface", "instance", "auto-scaling-group"}}
-	t[454] = schema.Shape{Name: "TelemetryStatus", Kind: schema.String, Enum: []string{"UP", "DOWN"}}
-	t[455] = schema.Shape{Name: "Tenancy", Kind: schema.String, Enum: []string{"default", "dedicated", "host"}}
-	t[456] = schema.Shape{Name: "TrafficType", Kind: schema.String, Enum: []string{"ACCEPT", "REJECT", "ALL"}}
-	t[457] = schema.Shape{Name: "TransitGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayId", Index: 0, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "TransitGatewayArn", Index: 1, Shape: &t[419], Wire: "transitGatewayArn", QueryName: "TransitGatewayArn"},
-		{Name: "State", Index: 2, Shape: &t[471], Wire: "state", QueryName: "State"},
-		{Name: "OwnerId", Index: 3, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Description", Index: 4, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "CreationTime", Index: 5, Shape: &t[75], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Options", Index: 6, Shape: &t[470], Wire: "options", QueryName: "Options"},
-		{Name: "Tags", Index: 7, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[458] = schema.Shape{Name: "TransitGatewayAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}}
-	t[459] = schema.Shape{Name: "TransitGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[419], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "TransitGatewayOwnerId", Index: 2, Shape: &t[419], Wire: "transitGatewayOwnerId", QueryName: "TransitGatewayOwnerId"},
-		{Name: "ResourceOwnerId", Index: 3, Shape: &t[419], Wire: "resourceOwnerId", QueryName: "ResourceOwnerId"},
-		{Name: "ResourceType", Index: 4, Shape: &t[464], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "ResourceId", Index: 5, Shape: &t[419], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "State", Index: 6, Shape: &t[465], Wire: "state", QueryName: "State"},
-		{Name: "Association", Index: 7, Shape: &t[460], Wire: "association", QueryName: "Association"},
-		{Name: "CreationTime", Index: 8, Shape: &t[75], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Tags", Index: 9, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[460] = schema.Shape{Name: "TransitGatewayAttachmentAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayRouteTableId", Index: 0, Shape: &t[419], Wire: "transitGatewayRouteTableId", QueryName: "TransitGatewayRouteTableId"},
-		{Name: "TransitGatewayPolicyTableId", Index: 1, Shape: &t[419], Wire: "transitGatewayPolicyTableId", QueryName: "TransitGatewayPolicyTableId"},
-		{Name: "State", Index: 2, Shape: &t[458], Wire: "state", QueryName: "State"},
-	}}
-	t[461] = schema.Shape{Name: "TransitGatewayAttachmentId", Kind: schema.String}
-	t[462] = schema.Shape{Name: "TransitGatewayAttachmentIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[461], Wire: "member", QueryName: "Member"}}
-	t[463] = schema.Shape{Name: "TransitGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[459], Wire: "item", QueryName: "Item"}}
-	t[464] = schema.Shape{Name: "TransitGatewayAttachmentResourceType", Kind: schema.String, Enum: []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}}
-	t[465] = schema.Shape{Name: "TransitGatewayAttachmentState", Kind: schema.String, Enum: []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}}
-	t[466] = schema.Shape{Name: "TransitGatewayId", Kind: schema.String}
-	t[467] = schema.Shape{Name: "TransitGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[466], Wire: "item", QueryName: "Item"}}
-	t[468] = schema.Shape{Name: "TransitGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[457], Wire: "item", QueryName: "Item"}}
-	t[469] = schema.Shape{Name: "TransitGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[470] = schema.Shape{Name: "TransitGatewayOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AmazonSideAsn", Index: 0, Shape: &t[233], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
-		{Name: "TransitGatewayCidrBlocks", Index: 1, Shape: &t[484], Wire: "transitGatewayCidrBlocks", QueryName: "TransitGatewayCidrBlocks"},
-		{Name: "AutoAcceptSharedAttachments", Index: 2, Shape: &t[28], Wire: "autoAcceptSharedAttachments", QueryName: "AutoAcceptSharedAttachments"},
-		{Name: "DefaultRouteTableAssociation", Index: 3, Shape: &t[76], Wire: "defaultRouteTableAssociation", QueryName: "DefaultRouteTableAssociation"},
-		{Name: "AssociationDefaultRouteTableId", Index: 4, Shape: &t[419], Wire: "associationDefaultRouteTableId", QueryName: "AssociationDefaultRouteTableId"},
-		{Name: "DefaultRouteTablePropagation", Index: 5, Shape: &t[77], Wire: "defaultRouteTablePropagation", QueryName: "DefaultRouteTablePropagation"},
-		{Name: "PropagationDefaultRouteTableId", Index: 6, Shape: &t[419], Wire: "propagationDefaultRouteTableId", QueryName: "PropagationDefaultRouteTableId"},
-		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[542], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
-		{Name: "DnsSupport", Index: 8, Shape: &t[110], Wire: "dnsSupport", QueryName: "DnsSupport"},
-		{Name: "SecurityGroupReferencingSupport", Index: 9, Shape: &t[389], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
-		{Name: "MulticastSupport", Index: 10, Shape: &t[240], Wire: "multicastSupport", QueryName: "MulticastSupport"},
-		{Name: "EncryptionSupport", Index: 11, Shape: &t[130], Wire: "encryptionSupport", QueryName: "EncryptionSupport"},
-	}}
-	t[471] = schema.Shape{Name: "TransitGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "modifying", "deleting", "deleted"}}
-	t[472] = schema.Shape{Name: "TransitGatewayVpcAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[419], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "VpcId", Index: 2, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcOwnerId", Index: 3, Shape: &t[419], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
-		{Name: "State", Index: 4, Shape: &t[465], Wire: "state", QueryName: "State"},
-		{Name: "SubnetIds", Index: 5, Shape: &t[484], Wire: "subnetIds", QueryName: "SubnetIds"},
-		{Name: "CreationTime", Index: 6, Shape: &t[75], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Options", Index: 7, Shape: &t[474], Wire: "options", QueryName: "Options"},
-		{Name: "Tags", Index: 8, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[473] = schema.Shape{Name: "TransitGatewayVpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[472], Wire: "item", QueryName: "Item"}}
-	t[474] = schema.Shape{Name: "TransitGatewayVpcAttachmentOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsSupport", Index: 0, Shape: &t[110], Wire: "dnsSupport", QueryName: "DnsSupport"},
-		{Name: "SecurityGroupReferencingSupport", Index: 1, Shape: &t[389], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
-		{Name: "Ipv6Support", Index: 2, Shape: &t[227], Wire: "ipv6Support", QueryName: "Ipv6Support"},
-		{Name: "ApplianceModeSupport", Index: 3, Shape: &t[18], Wire: "applianceModeSupport", QueryName: "ApplianceModeSupport"},
-	}}
-	t[475] = schema.Shape{Name: "TunnelInsideIpVersion", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
-	t[476] = schema.Shape{Name: "TunnelOption", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OutsideIpAddress", Index: 0, Shape: &t[419], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
-		{Name: "TunnelInsideCidr", Index: 1, Shape: &t[419], Wire: "tunnelInsideCidr", QueryName: "TunnelInsideCidr"},
-		{Name: "TunnelInsideIpv6Cidr", Index: 2, Shape: &t[419], Wire: "tunnelInsideIpv6Cidr", QueryName: "TunnelInsideIpv6Cidr"},
-		{Name: "PreSharedKey", Index: 3, Shape: &t[311], Wire: "preSharedKey", QueryName: "PreSharedKey", Sensitive: true},
-		{Name: "Phase1LifetimeSeconds", Index: 4, Shape: &t[194], Wire: "phase1LifetimeSeconds", QueryName: "Phase1LifetimeSeconds"},
-		{Name: "Phase2LifetimeSeconds", Index: 5, Shape: &t[194], Wire: "phase2LifetimeSeconds", QueryName: "Phase2LifetimeSeconds"},
-		{Name: "RekeyMarginTimeSeconds", Index: 6, Shape: &t[194], Wire: "rekeyMarginTimeSeconds", QueryName: "RekeyMarginTimeSeconds"},
-		{Name: "RekeyFuzzPercentage", Index: 7, Shape: &t[194], Wire: "rekeyFuzzPercentage", QueryName: "RekeyFuzzPercentage"},
-		{Name: "ReplayWindowSize", Index: 8, Shape: &t[194], Wire: "replayWindowSize", QueryName: "ReplayWindowSize"},
-		{Name: "DpdTimeoutSeconds", Index: 9, Shape: &t[194], Wire: "dpdTimeoutSeconds", QueryName: "DpdTimeoutSeconds"},
-		{Name: "DpdTimeoutAction", Index: 10, Shape: &t[419], Wire: "dpdTimeoutAction", QueryName: "DpdTimeoutAction"},
-		{Name: "Phase1EncryptionAlgorithms", Index: 11, Shape: &t[296], Wire: "phase1EncryptionAlgorithmSet", QueryName: "Phase1EncryptionAlgorithmSet"},
-		{Name: "Phase2EncryptionAlgorithms", Index: 12, Shape: &t[302], Wire: "phase2EncryptionAlgorithmSet", QueryName: "Phase2EncryptionAlgorithmSet"},
-		{Name: "Phase1IntegrityAlgorithms", Index: 13, Shape: &t[298], Wire: "phase1IntegrityAlgorithmSet", QueryName: "Phase1IntegrityAlgorithmSet"},
-		{Name: "Phase2IntegrityAlgorithms", Index: 14, Shape: &t[304], Wire: "phase2IntegrityAlgorithmSet", QueryName: "Phase2IntegrityAlgorithmSet"},
-		{Name: "Phase1DHGroupNumbers", Index: 15, Shape: &t[294], Wire: "phase1DHGroupNumberSet", QueryName: "Phase1DHGroupNumberSet"},
-		{Name: "Phase2DHGroupNumbers", Index: 16, Shape: &t[300], Wire: "phase2DHGroupNumberSet", QueryName: "Phase2DHGroupNumberSet"},
-		{Name: "IkeVersions", Index: 17, Shape: &t[150], Wire: "ikeVersionSet", QueryName: "IkeVersionSet"},
-		{Name: "StartupAction", Index: 18, Shape: &t[419], Wire: "startupAction", QueryName: "StartupAction"},
-		{Name: "LogOptions", Index: 19, Shape: &t[552], Wire: "logOptions", QueryName: "LogOptions"},
-		{Name: "EnableTunnelLifecycleControl", Index: 20, Shape: &t[48], Wire: "enableTunnelLifecycleControl", QueryName: "EnableTunnelLifecycleControl"},
-	}}
-	t[477] = schema.Shape{Name: "TunnelOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[476], Wire: "item", QueryName: "Item"}}
-	t[478] = schema.Shape{Name: "UnsuccessfulItem", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Error", Index: 0, Shape: &t[479], Wire: "error", QueryName: "Error"},
-		{Name: "ResourceId", Index: 1, Shape: &t[419], Wire: "resourceId", QueryName: "ResourceId"},
-	}}
-	t[479] = schema.Shape{Name: "UnsuccessfulItemError", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[419], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[419], Wire: "message", QueryName: "Message"},
-	}}
-	t[480] = schema.Shape{Name: "UnsuccessfulItemSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[478], Wire: "item", QueryName: "Item"}}
-	t[481] = schema.Shape{Name: "UserIdGroupPair", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[419], Wire: "description", QueryName: "Description"},
-		{Name: "UserId", Index: 1, Shape: &t[419], Wire: "userId", QueryName: "UserId"},
-		{Name: "GroupName", Index: 2, Shape: &t[419], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "GroupId", Index: 3, Shape: &t[419], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "VpcId", Index: 4, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[419], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-		{Name: "PeeringStatus", Index: 6, Shape: &t[419], Wire: "peeringStatus", QueryName: "PeeringStatus"},
-	}}
-	t[482] = schema.Shape{Name: "UserIdGroupPairList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[481], Wire: "item", QueryName: "Item"}}
-	t[483] = schema.Shape{Name: "UserIdGroupPairSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[481], Wire: "item", QueryName: "Item"}}
-	t[484] = schema.Shape{Name: "ValueStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "item", QueryName: "Item"}}
-	t[485] = schema.Shape{Name: "VgwTelemetry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AcceptedRouteCount", Index: 0, Shape: &t[194], Wire: "acceptedRouteCount", QueryName: "AcceptedRouteCount"},
-		{Name: "LastStatusChange", Index: 1, Shape: &t[75], Wire: "lastStatusChange", QueryName: "LastStatusChange", TimestampFormat: schema.ISO8601},
-		{Name: "OutsideIpAddress", Index: 2, Shape: &t[419], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
-		{Name: "Status", Index: 3, Shape: &t[454], Wire: "status", QueryName: "Status"},
-		{Name: "StatusMessage", Index: 4, Shape: &t[419], Wire: "statusMessage", QueryName: "StatusMessage"},
-		{Name: "CertificateArn", Index: 5, Shape: &t[419], Wire: "certificateArn", QueryName: "CertificateArn"},
-	}}
-	t[486] = schema.Shape{Name: "VgwTelemetryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[485], Wire: "item", QueryName: "Item"}}
-	t[487] = schema.Shape{Name: "VirtualizationType", Kind: schema.String, Enum: []string{"hvm", "paravirtual"}}
-	t[488] = schema.Shape{Name: "Vpc", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OwnerId", Index: 0, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "InstanceTenancy", Index: 1, Shape: &t[455], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
-		{Name: "Ipv6CidrBlockAssociationSet", Index: 2, Shape: &t[524], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
-		{Name: "CidrBlockAssociationSet", Index: 3, Shape: &t[494], Wire: "cidrBlockAssociationSet", QueryName: "CidrBlockAssociationSet"},
-		{Name: "IsDefault", Index: 4, Shape: &t[48], Wire: "isDefault", QueryName: "IsDefault"},
-		{Name: "EncryptionControl", Index: 5, Shape: &t[497], Wire: "encryptionControl", QueryName: "EncryptionControl"},
-		{Name: "Tags", Index: 6, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "BlockPublicAccessStates", Index: 7, Shape: &t[47], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
-		{Name: "VpcId", Index: 8, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "State", Index: 9, Shape: &t[535], Wire: "state", QueryName: "State"},
-		{Name: "CidrBlock", Index: 10, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "DhcpOptionsId", Index: 11, Shape: &t[419], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
-	}}
-	t[489] = schema.Shape{Name: "VpcAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcId", Index: 0, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "State", Index: 1, Shape: &t[25], Wire: "state", QueryName: "State"},
-	}}
-	t[490] = schema.Shape{Name: "VpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[489], Wire: "item", QueryName: "Item"}}
-	t[491] = schema.Shape{Name: "VpcAttributeName", Kind: schema.String, Enum: []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"}}
-	t[492] = schema.Shape{Name: "VpcCidrAssociationId", Kind: schema.String}
-	t[493] = schema.Shape{Name: "VpcCidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "CidrBlock", Index: 1, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "CidrBlockState", Index: 2, Shape: &t[495], Wire: "cidrBlockState", QueryName: "CidrBlockState"},
-	}}
-	t[494] = schema.Shape{Name: "VpcCidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[493], Wire: "item", QueryName: "Item"}}
-	t[495] = schema.Shape{Name: "VpcCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[496], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[419], Wire: "statusMessage", QueryName: "StatusMessage"},
-	}}
-	t[496] = schema.Shape{Name: "VpcCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
-	t[497] = schema.Shape{Name: "VpcEncryptionControl", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcId", Index: 0, Shape: &t[521], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcEncryptionControlId", Index: 1, Shape: &t[503], Wire: "vpcEncryptionControlId", QueryName: "VpcEncryptionControlId"},
-		{Name: "Mode", Index: 2, Shape: &t[504], Wire: "mode", QueryName: "Mode"},
-		{Name: "State", Index: 3, Shape: &t[505], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 4, Shape: &t[419], Wire: "stateMessage", QueryName: "StateMessage"},
-		{Name: "ResourceExclusions", Index: 5, Shape: &t[502], Wire: "resourceExclusions", QueryName: "ResourceExclusions"},
-		{Name: "Tags", Index: 6, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[498] = schema.Shape{Name: "VpcEncryptionControlConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Mode", Index: 0, Shape: &t[504], Wire: "Mode", QueryName: "Mode", Required: true},
-		{Name: "InternetGatewayExclusion", Index: 1, Shape: &t[501], Wire: "InternetGatewayExclusion", QueryName: "InternetGatewayExclusion"},
-		{Name: "EgressOnlyInternetGatewayExclusion", Index: 2, Shape: &t[501], Wire: "EgressOnlyInternetGatewayExclusion", QueryName: "EgressOnlyInternetGatewayExclusion"},
-		{Name: "NatGatewayExclusion", Index: 3, Shape: &t[501], Wire: "NatGatewayExclusion", QueryName: "NatGatewayExclusion"},
-		{Name: "VirtualPrivateGatewayExclusion", Index: 4, Shape: &t[501], Wire: "VirtualPrivateGatewayExclusion", QueryName: "VirtualPrivateGatewayExclusion"},
-		{Name: "VpcPeeringExclusion", Index: 5, Shape: &t[501], Wire: "VpcPeeringExclusion", QueryName: "VpcPeeringExclusion"},
-		{Name: "LambdaExclusion", Index: 6, Shape: &t[501], Wire: "LambdaExclusion", QueryName: "LambdaExclusion"},
-		{Name: "VpcLatticeExclusion", Index: 7, Shape: &t[501], Wire: "VpcLatticeExclusion", QueryName: "VpcLatticeExclusion"},
-		{Name: "ElasticFileSystemExclusion", Index: 8, Shape: &t[501], Wire: "ElasticFileSystemExclusion", QueryName: "ElasticFileSystemExclusion"},
-	}}
-	t[499] = schema.Shape{Name: "VpcEncryptionControlExclusion", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[500], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 1, Shape: &t[419], Wire: "stateMessage", QueryName: "StateMessage"},
-	}}
-	t[500] = schema.Shape{Name: "VpcEncryptionControlExclusionState", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
-	t[501] = schema.Shape{Name: "VpcEncryptionControlExclusionStateInput", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[502] = schema.Shape{Name: "VpcEncryptionControlExclusions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "InternetGateway", Index: 0, Shape: &t[499], Wire: "internetGateway", QueryName: "InternetGateway"},
-		{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[499], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
-		{Name: "NatGateway", Index: 2, Shape: &t[499], Wire: "natGateway", QueryName: "NatGateway"},
-		{Name: "VirtualPrivateGateway", Index: 3, Shape: &t[499], Wire: "virtualPrivateGateway", QueryName: "VirtualPrivateGateway"},
-		{Name: "VpcPeering", Index: 4, Shape: &t[499], Wire: "vpcPeering", QueryName: "VpcPeering"},
-		{Name: "Lambda", Index: 5, Shape: &t[499], Wire: "lambda", QueryName: "Lambda"},
-		{Name: "VpcLattice", Index: 6, Shape: &t[499], Wire: "vpcLattice", QueryName: "VpcLattice"},
-		{Name: "ElasticFileSystem", Index: 7, Shape: &t[499], Wire: "elasticFileSystem", QueryName: "ElasticFileSystem"},
-	}}
-	t[503] = schema.Shape{Name: "VpcEncryptionControlId", Kind: schema.String}
-	t[504] = schema.Shape{Name: "VpcEncryptionControlMode", Kind: schema.String, Enum: []string{"monitor", "enforce"}}
-	t[505] = schema.Shape{Name: "VpcEncryptionControlState", Kind: schema.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
-	t[506] = schema.Shape{Name: "VpcEndpoint", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcEndpointId", Index: 0, Shape: &t[419], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "VpcEndpointType", Index: 1, Shape: &t[519], Wire: "vpcEndpointType", QueryName: "VpcEndpointType"},
-		{Name: "VpcId", Index: 2, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "ServiceName", Index: 3, Shape: &t[419], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "State", Index: 4, Shape: &t[417], Wire: "state", QueryName: "State"},
-		{Name: "PolicyDocument", Index: 5, Shape: &t[419], Wire: "policyDocument", QueryName: "PolicyDocument"},
-		{Name: "RouteTableIds", Index: 6, Shape: &t[484], Wire: "routeTableIdSet", QueryName: "RouteTableIdSet"},
-		{Name: "SubnetIds", Index: 7, Shape: &t[484], Wire: "subnetIdSet", QueryName: "SubnetIdSet"},
-		{Name: "Groups", Index: 8, Shape: &t[143], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "IpAddressType", Index: 9, Shape: &t[201], Wire: "ipAddressType", QueryName: "IpAddressType"},
-		{Name: "DnsOptions", Index: 10, Shape: &t[107], Wire: "dnsOptions", QueryName: "DnsOptions"},
-		{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[48], Wire: "privateDnsEnabled", QueryName: "PrivateDnsEnabled"},
-		{Name: "RequesterManaged", Index: 12, Shape: &t[48], Wire: "requesterManaged", QueryName: "RequesterManaged"},
-		{Name: "NetworkInterfaceIds", Index: 13, Shape: &t[484], Wire: "networkInterfaceIdSet", QueryName: "NetworkInterfaceIdSet"},
-		{Name: "DnsEntries", Index: 14, Shape: &t[105], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
-		{Name: "CreationTimestamp", Index: 15, Shape: &t[237], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
-		{Name: "Tags", Index: 16, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "OwnerId", Index: 17, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "LastError", Index: 18, Shape: &t[228], Wire: "lastError", QueryName: "LastError"},
-		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[434], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
-		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[434], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
-		{Name: "FailureReason", Index: 21, Shape: &t[419], Wire: "failureReason", QueryName: "FailureReason"},
-		{Name: "ServiceNetworkArn", Index: 22, Shape: &t[408], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
-		{Name: "ResourceConfigurationArn", Index: 23, Shape: &t[356], Wire: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
-		{Name: "ServiceRegion", Index: 24, Shape: &t[419], Wire: "serviceRegion", QueryName: "ServiceRegion"},
-		{Name: "PayerResponsibilities", Index: 25, Shape: &t[290], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet", OmitNil: true},
-	}}
-	t[507] = schema.Shape{Name: "VpcEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Id", Index: 0, Shape: &t[419], Wire: "id", QueryName: "Id"},
-		{Name: "VpcEndpointId", Index: 1, Shape: &t[511], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "ServiceNetworkArn", Index: 2, Shape: &t[408], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
-		{Name: "ServiceNetworkName", Index: 3, Shape: &t[419], Wire: "serviceNetworkName", QueryName: "ServiceNetworkName"},
-		{Name: "AssociatedResourceAccessibility", Index: 4, Shape: &t[419], Wire: "associatedResourceAccessibility", QueryName: "AssociatedResourceAccessibility"},
-		{Name: "FailureReason", Index: 5, Shape: &t[419], Wire: "failureReason", QueryName: "FailureReason"},
-		{Name: "FailureCode", Index: 6, Shape: &t[419], Wire: "failureCode", QueryName: "FailureCode"},
-		{Name: "DnsEntry", Index: 7, Shape: &t[104], Wire: "dnsEntry", QueryName: "DnsEntry"},
-		{Name: "PrivateDnsEntry", Index: 8, Shape: &t[104], Wire: "privateDnsEntry", QueryName: "PrivateDnsEntry"},
-		{Name: "AssociatedResourceArn", Index: 9, Shape: &t[419], Wire: "associatedResourceArn", QueryName: "AssociatedResourceArn"},
-		{Name: "ResourceConfigurationGroupArn", Index: 10, Shape: &t[419], Wire: "resourceConfigurationGroupArn", QueryName: "ResourceConfigurationGroupArn"},
-		{Name: "Tags", Index: 11, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-	}}
-	t[508] = schema.Shape{Name: "VpcEndpointAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[507], Wire: "item", QueryName: "Item"}}
-	t[509] = schema.Shape{Name: "VpcEndpointConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceId", Index: 0, Shape: &t[419], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "VpcEndpointId", Index: 1, Shape: &t[419], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "VpcEndpointOwner", Index: 2, Shape: &t[419], Wire: "vpcEndpointOwner", QueryName: "VpcEndpointOwner"},
-		{Name: "VpcEndpointState", Index: 3, Shape: &t[417], Wire: "vpcEndpointState", QueryName: "VpcEndpointState"},
-		{Name: "CreationTimestamp", Index: 4, Shape: &t[237], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
-		{Name: "DnsEntries", Index: 5, Shape: &t[105], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
-		{Name: "NetworkLoadBalancerArns", Index: 6, Shape: &t[484], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
-		{Name: "GatewayLoadBalancerArns", Index: 7, Shape: &t[484], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
-		{Name: "IpAddressType", Index: 8, Shape: &t[201], Wire: "ipAddressType", QueryName: "IpAddressType"},
-		{Name: "VpcEndpointConnectionId", Index: 9, Shape: &t[419], Wire: "vpcEndpointConnectionId", QueryName: "VpcEndpointConnectionId"},
-		{Name: "Tags", Index: 10, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcEndpointRegion", Index: 11, Shape: &t[419], Wire: "vpcEndpointRegion", QueryName: "VpcEndpointRegion"},
-		{Name: "PayerResponsibilities", Index: 12, Shape: &t[290], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet"},
-	}}
-	t[510] = schema.Shape{Name: "VpcEndpointConnectionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[509], Wire: "item", QueryName: "Item"}}
-	t[511] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String}
-	t[512] = schema.Shape{Name: "VpcEndpointIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[511], Wire: "item", QueryName: "Item"}}
-	t[513] = schema.Shape{Name: "VpcEndpointRouteTableIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[372], Wire: "item", QueryName: "Item"}}
-	t[514] = schema.Shape{Name: "VpcEndpointSecurityGroupIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[382], Wire: "item", QueryName: "Item"}}
-	t[515] = schema.Shape{Name: "VpcEndpointServiceId", Kind: schema.String}
-	t[516] = schema.Shape{Name: "VpcEndpointServiceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[515], Wire: "item", QueryName: "Item"}}
-	t[517] = schema.Shape{Name: "VpcEndpointSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[506], Wire: "item", QueryName: "Item"}}
-	t[518] = schema.Shape{Name: "VpcEndpointSubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[430], Wire: "item", QueryName: "Item"}}
-	t[519] = schema.Shape{Name: "VpcEndpointType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}, EnumFold: true}
-	t[520] = schema.Shape{Name: "VpcFlowLogId", Kind: schema.String}
-	t[521] = schema.Shape{Name: "VpcId", Kind: schema.String}
-	t[522] = schema.Shape{Name: "VpcIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[521], Wire: "VpcId", QueryName: "VpcId"}}
-	t[523] = schema.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[419], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[419], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[495], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
-		{Name: "NetworkBorderGroup", Index: 3, Shape: &t[419], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "Ipv6Pool", Index: 4, Shape: &t[419], Wire: "ipv6Pool", QueryName: "Ipv6Pool"},
-		{Name: "Ipv6AddressAttribute", Index: 5, Shape: &t[216], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
-		{Name: "IpSource", Index: 6, Shape: &t[209], Wire: "ipSource", QueryName: "IpSource"},
-	}}
-	t[524] = schema.Shape{Name: "VpcIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[523], Wire: "item", QueryName: "Item"}}
-	t[525] = schema.Shape{Name: "VpcList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[488], Wire: "item", QueryName: "Item"}}
-	t[526] = schema.Shape{Name: "VpcPeeringConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AccepterVpcInfo", Index: 0, Shape: &t[534], Wire: "accepterVpcInfo", QueryName: "AccepterVpcInfo"},
-		{Name: "ExpirationTime", Index: 1, Shape: &t[75], Wire: "expirationTime", QueryName: "ExpirationTime", TimestampFormat: schema.ISO8601},
-		{Name: "RequesterVpcInfo", Index: 2, Shape: &t[534], Wire: "requesterVpcInfo", QueryName: "RequesterVpcInfo"},
-		{Name: "Status", Index: 3, Shape: &t[532], Wire: "status", QueryName: "Status"},
-		{Name: "Tags", Index: 4, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[419], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-	}}
-	t[527] = schema.Shape{Name: "VpcPeeringConnectionId", Kind: schema.String}
-	t[528] = schema.Shape{Name: "VpcPeeringConnectionIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[527], Wire: "item", QueryName: "Item"}}
-	t[529] = schema.Shape{Name: "VpcPeeringConnectionIdWithResolver", Kind: schema.String}
-	t[530] = schema.Shape{Name: "VpcPeeringConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[526], Wire: "item", QueryName: "Item"}}
-	t[531] = schema.Shape{Name: "VpcPeeringConnectionOptionsDescription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[48], Wire: "allowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
-		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[48], Wire: "allowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
-		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[48], Wire: "allowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
-	}}
-	t[532] = schema.Shape{Name: "VpcPeeringConnectionStateReason", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[533], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[419], Wire: "message", QueryName: "Message"},
-	}}
-	t[533] = schema.Shape{Name: "VpcPeeringConnectionStateReasonCode", Kind: schema.String, Enum: []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}}
-	t[534] = schema.Shape{Name: "VpcPeeringConnectionVpcInfo", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[419], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "Ipv6CidrBlockSet", Index: 1, Shape: &t[219], Wire: "ipv6CidrBlockSet", QueryName: "Ipv6CidrBlockSet"},
-		{Name: "CidrBlockSet", Index: 2, Shape: &t[61], Wire: "cidrBlockSet", QueryName: "CidrBlockSet"},
-		{Name: "OwnerId", Index: 3, Shape: &t[419], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PeeringOptions", Index: 4, Shape: &t[531], Wire: "peeringOptions", QueryName: "PeeringOptions"},
-		{Name: "VpcId", Index: 5, Shape: &t[419], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "Region", Index: 6, Shape: &t[419], Wire: "region", QueryName: "Region"},
-	}}
-	t[535] = schema.Shape{Name: "VpcState", Kind: schema.String, Enum: []string{"pending", "available"}}
-	t[536] = schema.Shape{Name: "VpcTenancy", Kind: schema.String, Enum: []string{"default"}}
-	t[537] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Category", Index: 0, Shape: &t[419], Wire: "category", QueryName: "Category"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[419], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "VpnConcentratorId", Index: 2, Shape: &t[419], Wire: "vpnConcentratorId", QueryName: "VpnConcentratorId"},
-		{Name: "CoreNetworkArn", Index: 3, Shape: &t[419], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
-		{Name: "CoreNetworkAttachmentArn", Index: 4, Shape: &t[419], Wire: "coreNetworkAttachmentArn", QueryName: "CoreNetworkAttachmentArn"},
-		{Name: "GatewayAssociationState", Index: 5, Shape: &t[136], Wire: "gatewayAssociationState", QueryName: "GatewayAssociationState"},
-		{Name: "Options", Index: 6, Shape: &t[541], Wire: "options", QueryName: "Options"},
-		{Name: "Routes", Index: 7, Shape: &t[549], Wire: "routes", QueryName: "Routes"},
-		{Name: "Tags", Index: 8, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VgwTelemetry", Index: 9, Shape: &t[486], Wire: "vgwTelemetry", QueryName: "VgwTelemetry"},
-		{Name: "PreSharedKeyArn", Index: 10, Shape: &t[419], Wire: "preSharedKeyArn", QueryName: "PreSharedKeyArn"},
-		{Name: "VpnConnectionId", Index: 11, Shape: &t[419], Wire: "vpnConnectionId", QueryName: "VpnConnectionId"},
-		{Name: "State", Index: 12, Shape: &t[547], Wire: "state", QueryName: "State"},
-		{Name: "CustomerGatewayConfiguration", Index: 13, Shape: &t[71], Wire: "customerGatewayConfiguration", QueryName: "CustomerGatewayConfiguration", Sensitive: true},
-		{Name: "Type", Index: 14, Shape: &t[137], Wire: "type", QueryName: "Type"},
-		{Name: "CustomerGatewayId", Index: 15, Shape: &t[419], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
-		{Name: "VpnGatewayId", Index: 16, Shape: &t[419], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
-	}}
-	t[538] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
-	t[539] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[538], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
-	t[540] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[537], Wire: "item", QueryName: "Item"}}
-	t[541] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "EnableAcceleration", Index: 0, Shape: &t[48], Wire: "enableAcceleration", QueryName: "EnableAcceleration"},
-		{Name: "StaticRoutesOnly", Index: 1, Shape: &t[48], Wire: "staticRoutesOnly", QueryName: "StaticRoutesOnly"},
-		{Name: "LocalIpv4NetworkCidr", Index: 2, Shape: &t[419], Wire: "localIpv4NetworkCidr", QueryName: "LocalIpv4NetworkCidr"},
-		{Name: "RemoteIpv4NetworkCidr", Index: 3, Shape: &t[419], Wire: "remoteIpv4NetworkCidr", QueryName: "RemoteIpv4NetworkCidr"},
-		{Name: "LocalIpv6NetworkCidr", Index: 4, Shape: &t[419], Wire: "localIpv6NetworkCidr", QueryName: "LocalIpv6NetworkCidr"},
-		{Name: "RemoteIpv6NetworkCidr", Index: 5, Shape: &t[419], Wire: "remoteIpv6NetworkCidr", QueryName: "RemoteIpv6NetworkCidr"},
-		{Name: "OutsideIpAddressType", Index: 6, Shape: &t[419], Wire: "outsideIpAddressType", QueryName: "OutsideIpAddressType"},
-		{Name: "TransportTransitGatewayAttachmentId", Index: 7, Shape: &t[419], Wire: "transportTransitGatewayAttachmentId", QueryName: "TransportTransitGatewayAttachmentId"},
-		{Name: "TunnelInsideIpVersion", Index: 8, Shape: &t[475], Wire: "tunnelInsideIpVersion", QueryName: "TunnelInsideIpVersion"},
-		{Name: "TunnelOptions", Index: 9, Shape: &t[477], Wire: "tunnelOptionSet", QueryName: "TunnelOptionSet"},
-		{Name: "TunnelBandwidth", Index: 10, Shape: &t[551], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
-	}}
-	t[542] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[543] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AmazonSideAsn", Index: 0, Shape: &t[233], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
-		{Name: "Tags", Index: 1, Shape: &t[449], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpnGatewayId", Index: 2, Shape: &t[419], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
-		{Name: "State", Index: 3, Shape: &t[547], Wire: "state", QueryName: "State"},
-		{Name: "Type", Index: 4, Shape: &t[137], Wire: "type", QueryName: "Type"},
-		{Name: "AvailabilityZone", Index: 5, Shape: &t[419], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "VpcAttachments", Index: 6, Shape: &t[490], Wire: "attachments", QueryName: "Attachments"},
-	}}
-	t[544] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
-	t[545] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[544], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
-	t[546] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[543], Wire: "item", QueryName: "Item"}}
-	t[547] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
-	t[548] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[419], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-		{Name: "Source", Index: 1, Shape: &t[550], Wire: "source", QueryName: "Source"},
-		{Name: "State", Index: 2, Shape: &t[547], Wire: "state", QueryName: "State"},
-	}}
-	t[549] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[548], Wire: "item", QueryName: "Item"}}
-	t[550] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
-	t[551] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
-	t[552] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CloudWatchLogOptions", Index: 0, Shape: &t[62], Wire: "cloudWatchLogOptions", QueryName: "CloudWatchLogOptions"},
-	}}
-	t[553] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "ZoneId", QueryName: "ZoneId"}}
-	t[554] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[419], Wire: "ZoneName", QueryName: "ZoneName"}}
+		{Name: "Cidr", Index: 0, Shape: &t[424], Wire: "Cidr", QueryName: "Cidr", Required: true},
+		{Name: "Description", Index: 1, Shape: &t[424], Wire: "Description", QueryName: "Description"},
+	}}
+	t[8] = schema.Shape{Name: "AddedPrincipal", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrincipalType", Index: 0, Shape: &t[329], Wire: "principalType", QueryName: "PrincipalType"},
+		{Name: "Principal", Index: 1, Shape: &t[424], Wire: "principal", QueryName: "Principal"},
+		{Name: "ServicePermissionId", Index: 2, Shape: &t[424], Wire: "servicePermissionId", QueryName: "ServicePermissionId"},
+		{Name: "ServiceId", Index: 3, Shape: &t[424], Wire: "serviceId", QueryName: "ServiceId"},
+	}}
+	t[9] = schema.Shape{Name: "AddedPrincipalSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[8], Wire: "item", QueryName: "Item"}}
+	t[10] = schema.Shape{Name: "Address", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllocationId", Index: 0, Shape: &t[424], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "AssociationId", Index: 1, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "Domain", Index: 2, Shape: &t[115], Wire: "domain", QueryName: "Domain"},
+		{Name: "NetworkInterfaceId", Index: 3, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "NetworkInterfaceOwnerId", Index: 4, Shape: &t[424], Wire: "networkInterfaceOwnerId", QueryName: "NetworkInterfaceOwnerId"},
+		{Name: "PrivateIpAddress", Index: 5, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "Tags", Index: 6, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "PublicIpv4Pool", Index: 7, Shape: &t[424], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
+		{Name: "NetworkBorderGroup", Index: 8, Shape: &t[424], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "CustomerOwnedIp", Index: 9, Shape: &t[424], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "CustomerOwnedIpv4Pool", Index: 10, Shape: &t[424], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+		{Name: "CarrierIp", Index: 11, Shape: &t[424], Wire: "carrierIp", QueryName: "CarrierIp"},
+		{Name: "SubnetId", Index: 12, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "ServiceManaged", Index: 13, Shape: &t[412], Wire: "serviceManaged", QueryName: "ServiceManaged"},
+		{Name: "InstanceId", Index: 14, Shape: &t[424], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "PublicIp", Index: 15, Shape: &t[424], Wire: "publicIp", QueryName: "PublicIp"},
+	}}
+	t[11] = schema.Shape{Name: "AddressAttribute", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PublicIp", Index: 0, Shape: &t[347], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "AllocationId", Index: 1, Shape: &t[16], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "PtrRecord", Index: 2, Shape: &t[424], Wire: "ptrRecord", QueryName: "PtrRecord"},
+		{Name: "PtrRecordUpdate", Index: 3, Shape: &t[346], Wire: "ptrRecordUpdate", QueryName: "PtrRecordUpdate"},
+	}}
+	t[12] = schema.Shape{Name: "AddressAttributeName", Kind: schema.String, Enum: []string{"domain-name"}}
+	t[13] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[10], Wire: "item", QueryName: "Item"}}
+	t[14] = schema.Shape{Name: "AddressMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(1000)}
+	t[15] = schema.Shape{Name: "AddressSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[11], Wire: "item", QueryName: "Item"}}
+	t[16] = schema.Shape{Name: "AllocationId", Kind: schema.String}
+	t[17] = schema.Shape{Name: "AllocationIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[16], Wire: "AllocationId", QueryName: "AllocationId"}}
+	t[18] = schema.Shape{Name: "AllocationIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[16], Wire: "item", QueryName: "Item"}}
+	t[19] = schema.Shape{Name: "AllowedPrincipal", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrincipalType", Index: 0, Shape: &t[329], Wire: "principalType", QueryName: "PrincipalType"},
+		{Name: "Principal", Index: 1, Shape: &t[424], Wire: "principal", QueryName: "Principal"},
+		{Name: "ServicePermissionId", Index: 2, Shape: &t[424], Wire: "servicePermissionId", QueryName: "ServicePermissionId"},
+		{Name: "Tags", Index: 3, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "ServiceId", Index: 4, Shape: &t[424], Wire: "serviceId", QueryName: "ServiceId"},
+	}}
+	t[20] = schema.Shape{Name: "AllowedPrincipalSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "item", QueryName: "Item"}}
+	t[21] = schema.Shape{Name: "AmdSevSnpSpecification", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
+	t[22] = schema.Shape{Name: "ApplianceModeSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[23] = schema.Shape{Name: "ArchitectureValues", Kind: schema.String, Enum: []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}}
+	t[24] = schema.Shape{Name: "AssignedPrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrivateIpAddress", Index: 0, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	t[25] = schema.Shape{Name: "AssignedPrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "item", QueryName: "Item"}}
+	t[26] = schema.Shape{Name: "AssociatedSubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "item", QueryName: "Item"}}
+	t[27] = schema.Shape{Name: "AttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[52], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
+		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[28], Wire: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
+	}}
+	t[28] = schema.Shape{Name: "AttachmentEnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[52], Wire: "enaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
+	}}
+	t[29] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "detached"}}
+	t[30] = schema.Shape{Name: "AttributeBooleanValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[52], Wire: "value", QueryName: "Value"},
+	}}
+	t[31] = schema.Shape{Name: "AttributeValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[32] = schema.Shape{Name: "AutoAcceptSharedAttachmentsValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[33] = schema.Shape{Name: "AutoProvisionZonesState", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
+	t[34] = schema.Shape{Name: "AutoScalingIpsState", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
+	t[35] = schema.Shape{Name: "AvailabilityMode", Kind: schema.String, Enum: []string{"zonal", "regional"}}
+	t[36] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptInStatus", Index: 0, Shape: &t[46], Wire: "optInStatus", QueryName: "OptInStatus"},
+		{Name: "Messages", Index: 1, Shape: &t[44], Wire: "messageSet", QueryName: "MessageSet"},
+		{Name: "RegionName", Index: 2, Shape: &t[424], Wire: "regionName", QueryName: "RegionName"},
+		{Name: "ZoneName", Index: 3, Shape: &t[424], Wire: "zoneName", QueryName: "ZoneName"},
+		{Name: "ZoneId", Index: 4, Shape: &t[424], Wire: "zoneId", QueryName: "ZoneId"},
+		{Name: "GroupName", Index: 5, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "NetworkBorderGroup", Index: 6, Shape: &t[424], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "ZoneType", Index: 7, Shape: &t[424], Wire: "zoneType", QueryName: "ZoneType"},
+		{Name: "ParentZoneName", Index: 8, Shape: &t[424], Wire: "parentZoneName", QueryName: "ParentZoneName"},
+		{Name: "ParentZoneId", Index: 9, Shape: &t[424], Wire: "parentZoneId", QueryName: "ParentZoneId"},
+		{Name: "GroupLongName", Index: 10, Shape: &t[424], Wire: "groupLongName", QueryName: "GroupLongName"},
+		{Name: "Geography", Index: 11, Shape: &t[40], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
+		{Name: "SubGeography", Index: 12, Shape: &t[49], Wire: "subGeographySet", QueryName: "SubGeographySet", OmitNil: true},
+		{Name: "State", Index: 13, Shape: &t[47], Wire: "zoneState", QueryName: "ZoneState"},
+	}}
+	t[37] = schema.Shape{Name: "AvailabilityZoneAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AvailabilityZone", Index: 0, Shape: &t[45], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZoneId", Index: 1, Shape: &t[41], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "AllocationIds", Index: 2, Shape: &t[17], Wire: "AllocationId", QueryName: "AllocationId"},
+	}}
+	t[38] = schema.Shape{Name: "AvailabilityZoneAddresses", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "AvailabilityZoneAddress", QueryName: "AvailabilityZoneAddress"}}
+	t[39] = schema.Shape{Name: "AvailabilityZoneGeography", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[424], Wire: "name", QueryName: "Name"},
+	}}
+	t[40] = schema.Shape{Name: "AvailabilityZoneGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "item", QueryName: "Item"}}
+	t[41] = schema.Shape{Name: "AvailabilityZoneId", Kind: schema.String}
+	t[42] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[36], Wire: "item", QueryName: "Item"}}
+	t[43] = schema.Shape{Name: "AvailabilityZoneMessage", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Message", Index: 0, Shape: &t[424], Wire: "message", QueryName: "Message"},
+	}}
+	t[44] = schema.Shape{Name: "AvailabilityZoneMessageList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[43], Wire: "item", QueryName: "Item"}}
+	t[45] = schema.Shape{Name: "AvailabilityZoneName", Kind: schema.String}
+	t[46] = schema.Shape{Name: "AvailabilityZoneOptInStatus", Kind: schema.String, Enum: []string{"opt-in-not-required", "opted-in", "not-opted-in"}}
+	t[47] = schema.Shape{Name: "AvailabilityZoneState", Kind: schema.String, Enum: []string{"available", "information", "impaired", "unavailable", "constrained"}}
+	t[48] = schema.Shape{Name: "AvailabilityZoneSubGeography", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[424], Wire: "name", QueryName: "Name"},
+	}}
+	t[49] = schema.Shape{Name: "AvailabilityZoneSubGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "item", QueryName: "Item"}}
+	t[50] = schema.Shape{Name: "BlockPublicAccessMode", Kind: schema.String, Enum: []string{"off", "block-bidirectional", "block-ingress"}}
+	t[51] = schema.Shape{Name: "BlockPublicAccessStates", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "InternetGatewayBlockMode", Index: 0, Shape: &t[50], Wire: "internetGatewayBlockMode", QueryName: "InternetGatewayBlockMode"},
+	}}
+	t[52] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
+	t[53] = schema.Shape{Name: "BootModeValues", Kind: schema.String, Enum: []string{"legacy-bios", "uefi", "uefi-preferred"}}
+	t[54] = schema.Shape{Name: "BoxedBoolean", Kind: schema.Boolean}
+	t[55] = schema.Shape{Name: "CapacityReservationPreference", Kind: schema.String, Enum: []string{"capacity-reservations-only", "open", "none"}}
+	t[56] = schema.Shape{Name: "CapacityReservationSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CapacityReservationPreference", Index: 0, Shape: &t[55], Wire: "capacityReservationPreference", QueryName: "CapacityReservationPreference"},
+		{Name: "CapacityReservationTarget", Index: 1, Shape: &t[57], Wire: "capacityReservationTarget", QueryName: "CapacityReservationTarget"},
+	}}
+	t[57] = schema.Shape{Name: "CapacityReservationTargetResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CapacityReservationId", Index: 0, Shape: &t[424], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &t[424], Wire: "capacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
+	}}
+	t[58] = schema.Shape{Name: "CarrierGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CarrierGatewayId", Index: 0, Shape: &t[59], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
+		{Name: "VpcId", Index: 1, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "State", Index: 2, Shape: &t[63], Wire: "state", QueryName: "State"},
+		{Name: "OwnerId", Index: 3, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 4, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[59] = schema.Shape{Name: "CarrierGatewayId", Kind: schema.String}
+	t[60] = schema.Shape{Name: "CarrierGatewayIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[59], Wire: "member", QueryName: "Member"}}
+	t[61] = schema.Shape{Name: "CarrierGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[62] = schema.Shape{Name: "CarrierGatewaySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[58], Wire: "item", QueryName: "Item"}}
+	t[63] = schema.Shape{Name: "CarrierGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
+	t[64] = schema.Shape{Name: "CidrBlock", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+	}}
+	t[65] = schema.Shape{Name: "CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[64], Wire: "item", QueryName: "Item"}}
+	t[66] = schema.Shape{Name: "CloudWatchLogOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "LogEnabled", Index: 0, Shape: &t[52], Wire: "logEnabled", QueryName: "LogEnabled"},
+		{Name: "LogGroupArn", Index: 1, Shape: &t[424], Wire: "logGroupArn", QueryName: "LogGroupArn"},
+		{Name: "LogOutputFormat", Index: 2, Shape: &t[424], Wire: "logOutputFormat", QueryName: "LogOutputFormat"},
+		{Name: "BgpLogEnabled", Index: 3, Shape: &t[52], Wire: "bgpLogEnabled", QueryName: "BgpLogEnabled"},
+		{Name: "BgpLogGroupArn", Index: 4, Shape: &t[424], Wire: "bgpLogGroupArn", QueryName: "BgpLogGroupArn"},
+		{Name: "BgpLogOutputFormat", Index: 5, Shape: &t[424], Wire: "bgpLogOutputFormat", QueryName: "BgpLogOutputFormat"},
+	}}
+	t[67] = schema.Shape{Name: "CoipPoolId", Kind: schema.String}
+	t[68] = schema.Shape{Name: "ConnectionTrackingConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[198], Wire: "tcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
+		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[198], Wire: "udpStreamTimeout", QueryName: "UdpStreamTimeout"},
+		{Name: "UdpTimeout", Index: 2, Shape: &t[198], Wire: "udpTimeout", QueryName: "UdpTimeout"},
+	}}
+	t[69] = schema.Shape{Name: "ConnectionTrackingSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[198], Wire: "TcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
+		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[198], Wire: "UdpStreamTimeout", QueryName: "UdpStreamTimeout"},
+		{Name: "UdpTimeout", Index: 2, Shape: &t[198], Wire: "UdpTimeout", QueryName: "UdpTimeout"},
+	}}
+	t[70] = schema.Shape{Name: "ConnectionTrackingSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TcpEstablishedTimeout", Index: 0, Shape: &t[198], Wire: "tcpEstablishedTimeout", QueryName: "TcpEstablishedTimeout"},
+		{Name: "UdpStreamTimeout", Index: 1, Shape: &t[198], Wire: "udpStreamTimeout", QueryName: "UdpStreamTimeout"},
+		{Name: "UdpTimeout", Index: 2, Shape: &t[198], Wire: "udpTimeout", QueryName: "UdpTimeout"},
+	}}
+	t[71] = schema.Shape{Name: "ConnectivityType", Kind: schema.String, Enum: []string{"private", "public"}}
+	t[72] = schema.Shape{Name: "CoreNetworkArn", Kind: schema.String}
+	t[73] = schema.Shape{Name: "CpuOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CoreCount", Index: 0, Shape: &t[198], Wire: "coreCount", QueryName: "CoreCount"},
+		{Name: "ThreadsPerCore", Index: 1, Shape: &t[198], Wire: "threadsPerCore", QueryName: "ThreadsPerCore"},
+		{Name: "AmdSevSnp", Index: 2, Shape: &t[21], Wire: "amdSevSnp", QueryName: "AmdSevSnp"},
+		{Name: "NestedVirtualization", Index: 3, Shape: &t[258], Wire: "nestedVirtualization", QueryName: "NestedVirtualization"},
+	}}
+	t[74] = schema.Shape{Name: "CustomerGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CertificateArn", Index: 0, Shape: &t[424], Wire: "certificateArn", QueryName: "CertificateArn"},
+		{Name: "DeviceName", Index: 1, Shape: &t[424], Wire: "deviceName", QueryName: "DeviceName"},
+		{Name: "Tags", Index: 2, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "BgpAsnExtended", Index: 3, Shape: &t[424], Wire: "bgpAsnExtended", QueryName: "BgpAsnExtended"},
+		{Name: "CustomerGatewayId", Index: 4, Shape: &t[424], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
+		{Name: "State", Index: 5, Shape: &t[424], Wire: "state", QueryName: "State"},
+		{Name: "Type", Index: 6, Shape: &t[424], Wire: "type", QueryName: "Type"},
+		{Name: "IpAddress", Index: 7, Shape: &t[424], Wire: "ipAddress", QueryName: "IpAddress"},
+		{Name: "BgpAsn", Index: 8, Shape: &t[424], Wire: "bgpAsn", QueryName: "BgpAsn"},
+	}}
+	t[75] = schema.Shape{Name: "CustomerGatewayConfiguration", Kind: schema.String, Sensitive: true}
+	t[76] = schema.Shape{Name: "CustomerGatewayId", Kind: schema.String}
+	t[77] = schema.Shape{Name: "CustomerGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[76], Wire: "CustomerGatewayId", QueryName: "CustomerGatewayId"}}
+	t[78] = schema.Shape{Name: "CustomerGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[74], Wire: "item", QueryName: "Item"}}
+	t[79] = schema.Shape{Name: "DateTime", Kind: schema.Timestamp}
+	t[80] = schema.Shape{Name: "DefaultRouteTableAssociationValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[81] = schema.Shape{Name: "DefaultRouteTablePropagationValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[82] = schema.Shape{Name: "DefaultingDhcpOptionsId", Kind: schema.String}
+	t[83] = schema.Shape{Name: "DescribeDhcpOptionsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[84] = schema.Shape{Name: "DescribeEgressOnlyInternetGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
+	t[85] = schema.Shape{Name: "DescribeInternetGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[86] = schema.Shape{Name: "DescribeNatGatewaysMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[87] = schema.Shape{Name: "DescribeNetworkAclsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[88] = schema.Shape{Name: "DescribeNetworkInterfacesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[89] = schema.Shape{Name: "DescribeRouteTablesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(100)}
+	t[90] = schema.Shape{Name: "DescribeSecurityGroupRulesMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[91] = schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[92] = schema.Shape{Name: "DescribeSecurityGroupsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[93] = schema.Shape{Name: "DescribeStaleSecurityGroupsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
+	t[94] = schema.Shape{Name: "DescribeStaleSecurityGroupsNextToken", Kind: schema.String, Min: ptr(1), Max: ptr(1024)}
+	t[95] = schema.Shape{Name: "DescribeSubnetsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[96] = schema.Shape{Name: "DescribeVpcPeeringConnectionsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[97] = schema.Shape{Name: "DescribeVpcsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[98] = schema.Shape{Name: "DestinationFileFormat", Kind: schema.String, Enum: []string{"plain-text", "parquet"}}
+	t[99] = schema.Shape{Name: "DestinationOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "FileFormat", Index: 0, Shape: &t[98], Wire: "fileFormat", QueryName: "FileFormat"},
+		{Name: "HiveCompatiblePartitions", Index: 1, Shape: &t[52], Wire: "hiveCompatiblePartitions", QueryName: "HiveCompatiblePartitions"},
+		{Name: "PerHourPartition", Index: 2, Shape: &t[52], Wire: "perHourPartition", QueryName: "PerHourPartition"},
+	}}
+	t[100] = schema.Shape{Name: "DeviceType", Kind: schema.String, Enum: []string{"ebs", "instance-store"}}
+	t[101] = schema.Shape{Name: "DhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[424], Wire: "key", QueryName: "Key"},
+		{Name: "Values", Index: 1, Shape: &t[103], Wire: "valueSet", QueryName: "ValueSet"},
+	}}
+	t[102] = schema.Shape{Name: "DhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[101], Wire: "item", QueryName: "Item"}}
+	t[103] = schema.Shape{Name: "DhcpConfigurationValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[31], Wire: "item", QueryName: "Item"}}
+	t[104] = schema.Shape{Name: "DhcpOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OwnerId", Index: 0, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 1, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "DhcpOptionsId", Index: 2, Shape: &t[424], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
+		{Name: "DhcpConfigurations", Index: 3, Shape: &t[102], Wire: "dhcpConfigurationSet", QueryName: "DhcpConfigurationSet"},
+	}}
+	t[105] = schema.Shape{Name: "DhcpOptionsId", Kind: schema.String}
+	t[106] = schema.Shape{Name: "DhcpOptionsIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[105], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"}}
+	t[107] = schema.Shape{Name: "DhcpOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[104], Wire: "item", QueryName: "Item"}}
+	t[108] = schema.Shape{Name: "DnsEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsName", Index: 0, Shape: &t[424], Wire: "dnsName", QueryName: "DnsName"},
+		{Name: "HostedZoneId", Index: 1, Shape: &t[424], Wire: "hostedZoneId", QueryName: "HostedZoneId"},
+	}}
+	t[109] = schema.Shape{Name: "DnsEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[108], Wire: "item", QueryName: "Item"}}
+	t[110] = schema.Shape{Name: "DnsNameState", Kind: schema.String, Enum: []string{"pendingVerification", "verified", "failed"}}
+	t[111] = schema.Shape{Name: "DnsOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsRecordIpType", Index: 0, Shape: &t[113], Wire: "dnsRecordIpType", QueryName: "DnsRecordIpType"},
+		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[52], Wire: "privateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[424], Wire: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[335], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet", OmitNil: true},
+	}}
+	t[112] = schema.Shape{Name: "DnsOptionsSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsRecordIpType", Index: 0, Shape: &t[113], Wire: "DnsRecordIpType", QueryName: "DnsRecordIpType"},
+		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[52], Wire: "PrivateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[424], Wire: "PrivateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[335], Wire: "PrivateDnsSpecifiedDomain", QueryName: "PrivateDnsSpecifiedDomain"},
+	}}
+	t[113] = schema.Shape{Name: "DnsRecordIpType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6", "service-defined"}}
+	t[114] = schema.Shape{Name: "DnsSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[115] = schema.Shape{Name: "DomainType", Kind: schema.String, Enum: []string{"vpc", "standard"}}
+	t[116] = schema.Shape{Name: "DrainSeconds", Kind: schema.Integer, Min: ptr(1), Max: ptr(4000)}
+	t[117] = schema.Shape{Name: "EbsInstanceBlockDevice", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AttachTime", Index: 0, Shape: &t[79], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
+		{Name: "DeleteOnTermination", Index: 1, Shape: &t[52], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "Status", Index: 2, Shape: &t[29], Wire: "status", QueryName: "Status"},
+		{Name: "VolumeId", Index: 3, Shape: &t[424], Wire: "volumeId", QueryName: "VolumeId"},
+		{Name: "AssociatedResource", Index: 4, Shape: &t[424], Wire: "associatedResource", QueryName: "AssociatedResource"},
+		{Name: "VolumeOwnerId", Index: 5, Shape: &t[424], Wire: "volumeOwnerId", QueryName: "VolumeOwnerId"},
+		{Name: "Operator", Index: 6, Shape: &t[290], Wire: "operator", QueryName: "Operator"},
+		{Name: "EbsCardIndex", Index: 7, Shape: &t[198], Wire: "ebsCardIndex", QueryName: "EbsCardIndex"},
+	}}
+	t[118] = schema.Shape{Name: "EgressOnlyInternetGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Attachments", Index: 0, Shape: &t[201], Wire: "attachmentSet", QueryName: "AttachmentSet"},
+		{Name: "EgressOnlyInternetGatewayId", Index: 1, Shape: &t[119], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+		{Name: "Tags", Index: 2, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[119] = schema.Shape{Name: "EgressOnlyInternetGatewayId", Kind: schema.String}
+	t[120] = schema.Shape{Name: "EgressOnlyInternetGatewayIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[119], Wire: "item", QueryName: "Item"}}
+	t[121] = schema.Shape{Name: "EgressOnlyInternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[118], Wire: "item", QueryName: "Item"}}
+	t[122] = schema.Shape{Name: "EipAllocationPublicIp", Kind: schema.String}
+	t[123] = schema.Shape{Name: "EipAssociationIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[129], Wire: "item", QueryName: "Item"}}
+	t[124] = schema.Shape{Name: "ElasticGpuAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ElasticGpuId", Index: 0, Shape: &t[126], Wire: "elasticGpuId", QueryName: "ElasticGpuId"},
+		{Name: "ElasticGpuAssociationId", Index: 1, Shape: &t[424], Wire: "elasticGpuAssociationId", QueryName: "ElasticGpuAssociationId"},
+		{Name: "ElasticGpuAssociationState", Index: 2, Shape: &t[424], Wire: "elasticGpuAssociationState", QueryName: "ElasticGpuAssociationState"},
+		{Name: "ElasticGpuAssociationTime", Index: 3, Shape: &t[424], Wire: "elasticGpuAssociationTime", QueryName: "ElasticGpuAssociationTime"},
+	}}
+	t[125] = schema.Shape{Name: "ElasticGpuAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[124], Wire: "item", QueryName: "Item"}}
+	t[126] = schema.Shape{Name: "ElasticGpuId", Kind: schema.String}
+	t[127] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ElasticInferenceAcceleratorArn", Index: 0, Shape: &t[424], Wire: "elasticInferenceAcceleratorArn", QueryName: "ElasticInferenceAcceleratorArn"},
+		{Name: "ElasticInferenceAcceleratorAssociationId", Index: 1, Shape: &t[424], Wire: "elasticInferenceAcceleratorAssociationId", QueryName: "ElasticInferenceAcceleratorAssociationId"},
+		{Name: "ElasticInferenceAcceleratorAssociationState", Index: 2, Shape: &t[424], Wire: "elasticInferenceAcceleratorAssociationState", QueryName: "ElasticInferenceAcceleratorAssociationState"},
+		{Name: "ElasticInferenceAcceleratorAssociationTime", Index: 3, Shape: &t[79], Wire: "elasticInferenceAcceleratorAssociationTime", QueryName: "ElasticInferenceAcceleratorAssociationTime", TimestampFormat: schema.ISO8601},
+	}}
+	t[128] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[127], Wire: "item", QueryName: "Item"}}
+	t[129] = schema.Shape{Name: "ElasticIpAssociationId", Kind: schema.String}
+	t[130] = schema.Shape{Name: "EnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[52], Wire: "EnaSrdEnabled", QueryName: "EnaSrdEnabled"},
+		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[131], Wire: "EnaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
+	}}
+	t[131] = schema.Shape{Name: "EnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[52], Wire: "EnaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
+	}}
+	t[132] = schema.Shape{Name: "EnclaveOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Enabled", Index: 0, Shape: &t[52], Wire: "enabled", QueryName: "Enabled"},
+	}}
+	t[133] = schema.Shape{Name: "EncryptionStateValue", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
+	t[134] = schema.Shape{Name: "EncryptionSupport", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EncryptionState", Index: 0, Shape: &t[133], Wire: "encryptionState", QueryName: "EncryptionState"},
+		{Name: "StateMessage", Index: 1, Shape: &t[424], Wire: "stateMessage", QueryName: "StateMessage"},
+	}}
+	t[135] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[424], Wire: "Name", QueryName: "Name"},
+		{Name: "Values", Index: 1, Shape: &t[489], Wire: "Value", QueryName: "Value"},
+	}}
+	t[136] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[135], Wire: "Filter", QueryName: "Filter"}}
+	t[137] = schema.Shape{Name: "FlowLog", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CreationTime", Index: 0, Shape: &t[241], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
+		{Name: "DeliverLogsErrorMessage", Index: 1, Shape: &t[424], Wire: "deliverLogsErrorMessage", QueryName: "DeliverLogsErrorMessage"},
+		{Name: "DeliverLogsPermissionArn", Index: 2, Shape: &t[424], Wire: "deliverLogsPermissionArn", QueryName: "DeliverLogsPermissionArn"},
+		{Name: "DeliverCrossAccountRole", Index: 3, Shape: &t[424], Wire: "deliverCrossAccountRole", QueryName: "DeliverCrossAccountRole"},
+		{Name: "DeliverLogsStatus", Index: 4, Shape: &t[424], Wire: "deliverLogsStatus", QueryName: "DeliverLogsStatus"},
+		{Name: "FlowLogId", Index: 5, Shape: &t[424], Wire: "flowLogId", QueryName: "FlowLogId"},
+		{Name: "FlowLogStatus", Index: 6, Shape: &t[424], Wire: "flowLogStatus", QueryName: "FlowLogStatus"},
+		{Name: "LogGroupName", Index: 7, Shape: &t[424], Wire: "logGroupName", QueryName: "LogGroupName"},
+		{Name: "ResourceId", Index: 8, Shape: &t[424], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "TrafficType", Index: 9, Shape: &t[461], Wire: "trafficType", QueryName: "TrafficType"},
+		{Name: "LogDestinationType", Index: 10, Shape: &t[236], Wire: "logDestinationType", QueryName: "LogDestinationType"},
+		{Name: "LogDestination", Index: 11, Shape: &t[424], Wire: "logDestination", QueryName: "LogDestination"},
+		{Name: "LogFormat", Index: 12, Shape: &t[424], Wire: "logFormat", QueryName: "LogFormat"},
+		{Name: "Tags", Index: 13, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "MaxAggregationInterval", Index: 14, Shape: &t[198], Wire: "maxAggregationInterval", QueryName: "MaxAggregationInterval"},
+		{Name: "DestinationOptions", Index: 15, Shape: &t[99], Wire: "destinationOptions", QueryName: "DestinationOptions"},
+		{Name: "TagFieldSpecifications", Index: 16, Shape: &t[450], Wire: "tagFieldSpecificationSet", QueryName: "TagFieldSpecificationSet"},
+	}}
+	t[138] = schema.Shape{Name: "FlowLogIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[525], Wire: "item", QueryName: "Item"}}
+	t[139] = schema.Shape{Name: "FlowLogSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[137], Wire: "item", QueryName: "Item"}}
+	t[140] = schema.Shape{Name: "GatewayAssociationState", Kind: schema.String, Enum: []string{"associated", "not-associated", "associating", "disassociating"}}
+	t[141] = schema.Shape{Name: "GatewayType", Kind: schema.String, Enum: []string{"ipsec.1"}}
+	t[142] = schema.Shape{Name: "GetManagedPrefixListAssociationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
+	t[143] = schema.Shape{Name: "GetSubnetCidrReservationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[144] = schema.Shape{Name: "GroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "groupId", QueryName: "GroupId"}}
+	t[145] = schema.Shape{Name: "GroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+	}}
+	t[146] = schema.Shape{Name: "GroupIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[145], Wire: "item", QueryName: "Item"}}
+	t[147] = schema.Shape{Name: "GroupIdentifierSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[389], Wire: "item", QueryName: "Item"}}
+	t[148] = schema.Shape{Name: "GroupIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "item", QueryName: "Item"}}
+	t[149] = schema.Shape{Name: "GroupNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[391], Wire: "GroupName", QueryName: "GroupName"}}
+	t[150] = schema.Shape{Name: "HibernationOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Configured", Index: 0, Shape: &t[52], Wire: "configured", QueryName: "Configured"},
+	}}
+	t[151] = schema.Shape{Name: "HostnameType", Kind: schema.String, Enum: []string{"ip-name", "resource-name"}}
+	t[152] = schema.Shape{Name: "HttpTokensState", Kind: schema.String, Enum: []string{"optional", "required"}}
+	t[153] = schema.Shape{Name: "HypervisorType", Kind: schema.String, Enum: []string{"ovm", "xen"}}
+	t[154] = schema.Shape{Name: "IKEVersionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[155], Wire: "item", QueryName: "Item"}}
+	t[155] = schema.Shape{Name: "IKEVersionsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[156] = schema.Shape{Name: "IamInstanceProfile", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Arn", Index: 0, Shape: &t[424], Wire: "arn", QueryName: "Arn"},
+		{Name: "Id", Index: 1, Shape: &t[424], Wire: "id", QueryName: "Id"},
+	}}
+	t[157] = schema.Shape{Name: "IcmpTypeCode", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[198], Wire: "code", QueryName: "Code"},
+		{Name: "Type", Index: 1, Shape: &t[198], Wire: "type", QueryName: "Type"},
+	}}
+	t[158] = schema.Shape{Name: "Instance", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Architecture", Index: 0, Shape: &t[23], Wire: "architecture", QueryName: "Architecture"},
+		{Name: "BlockDeviceMappings", Index: 1, Shape: &t[164], Wire: "blockDeviceMapping", QueryName: "BlockDeviceMapping"},
+		{Name: "ClientToken", Index: 2, Shape: &t[424], Wire: "clientToken", QueryName: "ClientToken"},
+		{Name: "EbsOptimized", Index: 3, Shape: &t[52], Wire: "ebsOptimized", QueryName: "EbsOptimized"},
+		{Name: "EnaSupport", Index: 4, Shape: &t[52], Wire: "enaSupport", QueryName: "EnaSupport"},
+		{Name: "Hypervisor", Index: 5, Shape: &t[153], Wire: "hypervisor", QueryName: "Hypervisor"},
+		{Name: "IamInstanceProfile", Index: 6, Shape: &t[156], Wire: "iamInstanceProfile", QueryName: "IamInstanceProfile"},
+		{Name: "InstanceLifecycle", Index: 7, Shape: &t[174], Wire: "instanceLifecycle", QueryName: "InstanceLifecycle"},
+		{Name: "ElasticGpuAssociations", Index: 8, Shape: &t[125], Wire: "elasticGpuAssociationSet", QueryName: "ElasticGpuAssociationSet"},
+		{Name: "ElasticInferenceAcceleratorAssociations", Index: 9, Shape: &t[128], Wire: "elasticInferenceAcceleratorAssociationSet", QueryName: "ElasticInferenceAcceleratorAssociationSet"},
+		{Name: "NetworkInterfaces", Index: 10, Shape: &t[185], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
+		{Name: "OutpostArn", Index: 11, Shape: &t[424], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "RootDeviceName", Index: 12, Shape: &t[424], Wire: "rootDeviceName", QueryName: "RootDeviceName"},
+		{Name: "RootDeviceType", Index: 13, Shape: &t[100], Wire: "rootDeviceType", QueryName: "RootDeviceType"},
+		{Name: "SecurityGroups", Index: 14, Shape: &t[146], Wire: "groupSet", QueryName: "GroupSet"},
+		{Name: "SourceDestCheck", Index: 15, Shape: &t[52], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "SpotInstanceRequestId", Index: 16, Shape: &t[424], Wire: "spotInstanceRequestId", QueryName: "SpotInstanceRequestId"},
+		{Name: "SriovNetSupport", Index: 17, Shape: &t[424], Wire: "sriovNetSupport", QueryName: "SriovNetSupport"},
+		{Name: "StateReason", Index: 18, Shape: &t[423], Wire: "stateReason", QueryName: "StateReason"},
+		{Name: "Tags", Index: 19, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VirtualizationType", Index: 20, Shape: &t[492], Wire: "virtualizationType", QueryName: "VirtualizationType"},
+		{Name: "CpuOptions", Index: 21, Shape: &t[73], Wire: "cpuOptions", QueryName: "CpuOptions"},
+		{Name: "CapacityBlockId", Index: 22, Shape: &t[424], Wire: "capacityBlockId", QueryName: "CapacityBlockId"},
+		{Name: "CapacityReservationId", Index: 23, Shape: &t[424], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationSpecification", Index: 24, Shape: &t[56], Wire: "capacityReservationSpecification", QueryName: "CapacityReservationSpecification"},
+		{Name: "HibernationOptions", Index: 25, Shape: &t[150], Wire: "hibernationOptions", QueryName: "HibernationOptions"},
+		{Name: "Licenses", Index: 26, Shape: &t[234], Wire: "licenseSet", QueryName: "LicenseSet"},
+		{Name: "MetadataOptions", Index: 27, Shape: &t[178], Wire: "metadataOptions", QueryName: "MetadataOptions"},
+		{Name: "EnclaveOptions", Index: 28, Shape: &t[132], Wire: "enclaveOptions", QueryName: "EnclaveOptions"},
+		{Name: "BootMode", Index: 29, Shape: &t[53], Wire: "bootMode", QueryName: "BootMode"},
+		{Name: "PlatformDetails", Index: 30, Shape: &t[424], Wire: "platformDetails", QueryName: "PlatformDetails"},
+		{Name: "UsageOperation", Index: 31, Shape: &t[424], Wire: "usageOperation", QueryName: "UsageOperation"},
+		{Name: "UsageOperationUpdateTime", Index: 32, Shape: &t[241], Wire: "usageOperationUpdateTime", QueryName: "UsageOperationUpdateTime", TimestampFormat: schema.ISO8601},
+		{Name: "PrivateDnsNameOptions", Index: 33, Shape: &t[334], Wire: "privateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
+		{Name: "Ipv6Address", Index: 34, Shape: &t[424], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "TpmSupport", Index: 35, Shape: &t[424], Wire: "tpmSupport", QueryName: "TpmSupport"},
+		{Name: "MaintenanceOptions", Index: 36, Shape: &t[176], Wire: "maintenanceOptions", QueryName: "MaintenanceOptions"},
+		{Name: "CurrentInstanceBootMode", Index: 37, Shape: &t[165], Wire: "currentInstanceBootMode", QueryName: "CurrentInstanceBootMode"},
+		{Name: "NetworkPerformanceOptions", Index: 38, Shape: &t[186], Wire: "networkPerformanceOptions", QueryName: "NetworkPerformanceOptions"},
+		{Name: "Operator", Index: 39, Shape: &t[290], Wire: "operator", QueryName: "Operator"},
+		{Name: "SecondaryInterfaces", Index: 40, Shape: &t[192], Wire: "secondaryInterfaceSet", QueryName: "SecondaryInterfaceSet"},
+		{Name: "InstanceId", Index: 41, Shape: &t[424], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "ImageId", Index: 42, Shape: &t[424], Wire: "imageId", QueryName: "ImageId"},
+		{Name: "State", Index: 43, Shape: &t[195], Wire: "instanceState", QueryName: "InstanceState"},
+		{Name: "PrivateDnsName", Index: 44, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PublicDnsName", Index: 45, Shape: &t[424], Wire: "dnsName", QueryName: "DnsName"},
+		{Name: "StateTransitionReason", Index: 46, Shape: &t[424], Wire: "reason", QueryName: "Reason"},
+		{Name: "KeyName", Index: 47, Shape: &t[424], Wire: "keyName", QueryName: "KeyName"},
+		{Name: "AmiLaunchIndex", Index: 48, Shape: &t[198], Wire: "amiLaunchIndex", QueryName: "AmiLaunchIndex"},
+		{Name: "ProductCodes", Index: 49, Shape: &t[341], Wire: "productCodes", QueryName: "ProductCodes"},
+		{Name: "InstanceType", Index: 50, Shape: &t[197], Wire: "instanceType", QueryName: "InstanceType"},
+		{Name: "LaunchTime", Index: 51, Shape: &t[79], Wire: "launchTime", QueryName: "LaunchTime", TimestampFormat: schema.ISO8601},
+		{Name: "Placement", Index: 52, Shape: &t[310], Wire: "placement", QueryName: "Placement"},
+		{Name: "KernelId", Index: 53, Shape: &t[424], Wire: "kernelId", QueryName: "KernelId"},
+		{Name: "RamdiskId", Index: 54, Shape: &t[424], Wire: "ramdiskId", QueryName: "RamdiskId"},
+		{Name: "Platform", Index: 55, Shape: &t[313], Wire: "platform", QueryName: "Platform"},
+		{Name: "Monitoring", Index: 56, Shape: &t[242], Wire: "monitoring", QueryName: "Monitoring"},
+		{Name: "SubnetId", Index: 57, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 58, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "PrivateIpAddress", Index: 59, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PublicIpAddress", Index: 60, Shape: &t[424], Wire: "ipAddress", QueryName: "IpAddress"},
+	}}
+	t[159] = schema.Shape{Name: "InstanceAttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[52], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
+		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[160], Wire: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
+	}}
+	t[160] = schema.Shape{Name: "InstanceAttachmentEnaSrdUdpSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnaSrdUdpEnabled", Index: 0, Shape: &t[52], Wire: "enaSrdUdpEnabled", QueryName: "EnaSrdUdpEnabled"},
+	}}
+	t[161] = schema.Shape{Name: "InstanceAutoRecoveryState", Kind: schema.String, Enum: []string{"disabled", "default"}}
+	t[162] = schema.Shape{Name: "InstanceBandwidthWeighting", Kind: schema.String, Enum: []string{"default", "vpc-1", "ebs-1"}}
+	t[163] = schema.Shape{Name: "InstanceBlockDeviceMapping", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DeviceName", Index: 0, Shape: &t[424], Wire: "deviceName", QueryName: "DeviceName"},
+		{Name: "Ebs", Index: 1, Shape: &t[117], Wire: "ebs", QueryName: "Ebs"},
+	}}
+	t[164] = schema.Shape{Name: "InstanceBlockDeviceMappingList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[163], Wire: "item", QueryName: "Item"}}
+	t[165] = schema.Shape{Name: "InstanceBootModeValues", Kind: schema.String, Enum: []string{"legacy-bios", "uefi"}}
+	t[166] = schema.Shape{Name: "InstanceId", Kind: schema.String}
+	t[167] = schema.Shape{Name: "InstanceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[166], Wire: "InstanceId", QueryName: "InstanceId"}}
+	t[168] = schema.Shape{Name: "InstanceIpv4Prefix", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[424], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
+	}}
+	t[169] = schema.Shape{Name: "InstanceIpv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[168], Wire: "item", QueryName: "Item"}}
+	t[170] = schema.Shape{Name: "InstanceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Address", Index: 0, Shape: &t[424], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "IsPrimaryIpv6", Index: 1, Shape: &t[52], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
+	}}
+	t[171] = schema.Shape{Name: "InstanceIpv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[170], Wire: "item", QueryName: "Item"}}
+	t[172] = schema.Shape{Name: "InstanceIpv6Prefix", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[424], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
+	}}
+	t[173] = schema.Shape{Name: "InstanceIpv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[172], Wire: "item", QueryName: "Item"}}
+	t[174] = schema.Shape{Name: "InstanceLifecycleType", Kind: schema.String, Enum: []string{"spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"}}
+	t[175] = schema.Shape{Name: "InstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[158], Wire: "item", QueryName: "Item"}}
+	t[176] = schema.Shape{Name: "InstanceMaintenanceOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AutoRecovery", Index: 0, Shape: &t[161], Wire: "autoRecovery", QueryName: "AutoRecovery"},
+		{Name: "RebootMigration", Index: 1, Shape: &t[189], Wire: "rebootMigration", QueryName: "RebootMigration"},
+	}}
+	t[177] = schema.Shape{Name: "InstanceMetadataEndpointState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
+	t[178] = schema.Shape{Name: "InstanceMetadataOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[179], Wire: "state", QueryName: "State"},
+		{Name: "HttpTokens", Index: 1, Shape: &t[152], Wire: "httpTokens", QueryName: "HttpTokens"},
+		{Name: "HttpPutResponseHopLimit", Index: 2, Shape: &t[198], Wire: "httpPutResponseHopLimit", QueryName: "HttpPutResponseHopLimit"},
+		{Name: "HttpEndpoint", Index: 3, Shape: &t[177], Wire: "httpEndpoint", QueryName: "HttpEndpoint"},
+		{Name: "HttpProtocolIpv6", Index: 4, Shape: &t[180], Wire: "httpProtocolIpv6", QueryName: "HttpProtocolIpv6"},
+		{Name: "InstanceMetadataTags", Index: 5, Shape: &t[181], Wire: "instanceMetadataTags", QueryName: "InstanceMetadataTags"},
+	}}
+	t[179] = schema.Shape{Name: "InstanceMetadataOptionsState", Kind: schema.String, Enum: []string{"pending", "applied"}}
+	t[180] = schema.Shape{Name: "InstanceMetadataProtocolState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
+	t[181] = schema.Shape{Name: "InstanceMetadataTagsState", Kind: schema.String, Enum: []string{"disabled", "enabled"}}
+	t[182] = schema.Shape{Name: "InstanceNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[183], Wire: "association", QueryName: "Association"},
+		{Name: "Attachment", Index: 1, Shape: &t[184], Wire: "attachment", QueryName: "Attachment"},
+		{Name: "Description", Index: 2, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "Groups", Index: 3, Shape: &t[146], Wire: "groupSet", QueryName: "GroupSet"},
+		{Name: "Ipv6Addresses", Index: 4, Shape: &t[171], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
+		{Name: "MacAddress", Index: 5, Shape: &t[424], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "NetworkInterfaceId", Index: 6, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "OwnerId", Index: 7, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateDnsName", Index: 8, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 9, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddresses", Index: 10, Shape: &t[188], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
+		{Name: "SourceDestCheck", Index: 11, Shape: &t[52], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "Status", Index: 12, Shape: &t[283], Wire: "status", QueryName: "Status"},
+		{Name: "SubnetId", Index: 13, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 14, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "InterfaceType", Index: 15, Shape: &t[424], Wire: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Ipv4Prefixes", Index: 16, Shape: &t[169], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
+		{Name: "Ipv6Prefixes", Index: 17, Shape: &t[173], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
+		{Name: "ConnectionTrackingConfiguration", Index: 18, Shape: &t[70], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
+		{Name: "Operator", Index: 19, Shape: &t[290], Wire: "operator", QueryName: "Operator"},
+	}}
+	t[183] = schema.Shape{Name: "InstanceNetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CarrierIp", Index: 0, Shape: &t[424], Wire: "carrierIp", QueryName: "CarrierIp"},
+		{Name: "CustomerOwnedIp", Index: 1, Shape: &t[424], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "IpOwnerId", Index: 2, Shape: &t[424], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
+		{Name: "PublicDnsName", Index: 3, Shape: &t[424], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIp", Index: 4, Shape: &t[424], Wire: "publicIp", QueryName: "PublicIp"},
+	}}
+	t[184] = schema.Shape{Name: "InstanceNetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AttachTime", Index: 0, Shape: &t[79], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
+		{Name: "AttachmentId", Index: 1, Shape: &t[424], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &t[52], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 3, Shape: &t[198], Wire: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "Status", Index: 4, Shape: &t[29], Wire: "status", QueryName: "Status"},
+		{Name: "NetworkCardIndex", Index: 5, Shape: &t[198], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "EnaSrdSpecification", Index: 6, Shape: &t[159], Wire: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
+		{Name: "EnaQueueCount", Index: 7, Shape: &t[198], Wire: "enaQueueCount", QueryName: "EnaQueueCount"},
+	}}
+	t[185] = schema.Shape{Name: "InstanceNetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[182], Wire: "item", QueryName: "Item"}}
+	t[186] = schema.Shape{Name: "InstanceNetworkPerformanceOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "BandwidthWeighting", Index: 0, Shape: &t[162], Wire: "bandwidthWeighting", QueryName: "BandwidthWeighting"},
+	}}
+	t[187] = schema.Shape{Name: "InstancePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[183], Wire: "association", QueryName: "Association"},
+		{Name: "Primary", Index: 1, Shape: &t[52], Wire: "primary", QueryName: "Primary"},
+		{Name: "PrivateDnsName", Index: 2, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 3, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	t[188] = schema.Shape{Name: "InstancePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[187], Wire: "item", QueryName: "Item"}}
+	t[189] = schema.Shape{Name: "InstanceRebootMigrationState", Kind: schema.String, Enum: []string{"disabled", "default"}}
+	t[190] = schema.Shape{Name: "InstanceSecondaryInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Attachment", Index: 0, Shape: &t[191], Wire: "attachment", QueryName: "Attachment"},
+		{Name: "MacAddress", Index: 1, Shape: &t[424], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "SecondaryInterfaceId", Index: 2, Shape: &t[381], Wire: "secondaryInterfaceId", QueryName: "SecondaryInterfaceId"},
+		{Name: "OwnerId", Index: 3, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateIpAddresses", Index: 4, Shape: &t[194], Wire: "privateIpAddressSet", QueryName: "PrivateIpAddressSet"},
+		{Name: "SourceDestCheck", Index: 5, Shape: &t[52], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "Status", Index: 6, Shape: &t[382], Wire: "status", QueryName: "Status"},
+		{Name: "SecondarySubnetId", Index: 7, Shape: &t[385], Wire: "secondarySubnetId", QueryName: "SecondarySubnetId"},
+		{Name: "SecondaryNetworkId", Index: 8, Shape: &t[384], Wire: "secondaryNetworkId", QueryName: "SecondaryNetworkId"},
+		{Name: "InterfaceType", Index: 9, Shape: &t[383], Wire: "interfaceType", QueryName: "InterfaceType"},
+	}}
+	t[191] = schema.Shape{Name: "InstanceSecondaryInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AttachTime", Index: 0, Shape: &t[241], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
+		{Name: "AttachmentId", Index: 1, Shape: &t[424], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &t[52], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 3, Shape: &t[198], Wire: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "Status", Index: 4, Shape: &t[29], Wire: "status", QueryName: "Status"},
+		{Name: "NetworkCardIndex", Index: 5, Shape: &t[198], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
+	}}
+	t[192] = schema.Shape{Name: "InstanceSecondaryInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[190], Wire: "item", QueryName: "Item"}}
+	t[193] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrivateIpAddress", Index: 0, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	t[194] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[193], Wire: "item", QueryName: "Item"}}
+	t[195] = schema.Shape{Name: "InstanceState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[198], Wire: "code", QueryName: "Code"},
+		{Name: "Name", Index: 1, Shape: &t[196], Wire: "name", QueryName: "Name"},
+	}}
+	t[196] = schema.Shape{Name: "InstanceStateName", Kind: schema.String, Enum: []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"}}
+	t[197] = schema.Shape{Name: "InstanceType", Kind: schema.String, Enum: []string{"a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl"}}
+	t[198] = schema.Shape{Name: "Integer", Kind: schema.Integer}
+	t[199] = schema.Shape{Name: "InternetGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Attachments", Index: 0, Shape: &t[201], Wire: "attachmentSet", QueryName: "AttachmentSet"},
+		{Name: "InternetGatewayId", Index: 1, Shape: &t[424], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
+		{Name: "OwnerId", Index: 2, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 3, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[200] = schema.Shape{Name: "InternetGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[29], Wire: "state", QueryName: "State"},
+		{Name: "VpcId", Index: 1, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+	}}
+	t[201] = schema.Shape{Name: "InternetGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[200], Wire: "item", QueryName: "Item"}}
+	t[202] = schema.Shape{Name: "InternetGatewayId", Kind: schema.String}
+	t[203] = schema.Shape{Name: "InternetGatewayIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[202], Wire: "item", QueryName: "Item"}}
+	t[204] = schema.Shape{Name: "InternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[199], Wire: "item", QueryName: "Item"}}
+	t[205] = schema.Shape{Name: "IpAddressType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6"}}
+	t[206] = schema.Shape{Name: "IpList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[207] = schema.Shape{Name: "IpPermission", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "IpProtocol", Index: 0, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "FromPort", Index: 1, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+		{Name: "ToPort", Index: 2, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+		{Name: "UserIdGroupPairs", Index: 3, Shape: &t[487], Wire: "groups", QueryName: "Groups"},
+		{Name: "IpRanges", Index: 4, Shape: &t[211], Wire: "ipRanges", QueryName: "IpRanges"},
+		{Name: "Ipv6Ranges", Index: 5, Shape: &t[230], Wire: "ipv6Ranges", QueryName: "Ipv6Ranges"},
+		{Name: "PrefixListIds", Index: 6, Shape: &t[322], Wire: "prefixListIds", QueryName: "PrefixListIds"},
+	}}
+	t[208] = schema.Shape{Name: "IpPermissionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[207], Wire: "item", QueryName: "Item"}}
+	t[209] = schema.Shape{Name: "IpPrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[210] = schema.Shape{Name: "IpRange", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "CidrIp", Index: 1, Shape: &t[424], Wire: "cidrIp", QueryName: "CidrIp"},
+	}}
+	t[211] = schema.Shape{Name: "IpRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[210], Wire: "item", QueryName: "Item"}}
+	t[212] = schema.Shape{Name: "IpRanges", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[213] = schema.Shape{Name: "IpSource", Kind: schema.String, Enum: []string{"amazon", "byoip", "none"}}
+	t[214] = schema.Shape{Name: "IpamPoolId", Kind: schema.String}
+	t[215] = schema.Shape{Name: "Ipv4PoolEc2Id", Kind: schema.String}
+	t[216] = schema.Shape{Name: "Ipv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[218], Wire: "item", QueryName: "Item"}}
+	t[217] = schema.Shape{Name: "Ipv4PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[424], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
+	}}
+	t[218] = schema.Shape{Name: "Ipv4PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[424], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+	}}
+	t[219] = schema.Shape{Name: "Ipv4PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[217], Wire: "item", QueryName: "Item"}}
+	t[220] = schema.Shape{Name: "Ipv6AddressAttribute", Kind: schema.String, Enum: []string{"public", "private"}}
+	t[221] = schema.Shape{Name: "Ipv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[222] = schema.Shape{Name: "Ipv6CidrBlock", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6CidrBlock", Index: 0, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+	}}
+	t[223] = schema.Shape{Name: "Ipv6CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[222], Wire: "item", QueryName: "Item"}}
+	t[224] = schema.Shape{Name: "Ipv6PoolEc2Id", Kind: schema.String}
+	t[225] = schema.Shape{Name: "Ipv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[227], Wire: "item", QueryName: "Item"}}
+	t[226] = schema.Shape{Name: "Ipv6PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[424], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
+	}}
+	t[227] = schema.Shape{Name: "Ipv6PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[424], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+	}}
+	t[228] = schema.Shape{Name: "Ipv6PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[226], Wire: "item", QueryName: "Item"}}
+	t[229] = schema.Shape{Name: "Ipv6Range", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "CidrIpv6", Index: 1, Shape: &t[424], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+	}}
+	t[230] = schema.Shape{Name: "Ipv6RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[229], Wire: "item", QueryName: "Item"}}
+	t[231] = schema.Shape{Name: "Ipv6SupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[232] = schema.Shape{Name: "LastError", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Message", Index: 0, Shape: &t[424], Wire: "message", QueryName: "Message"},
+		{Name: "Code", Index: 1, Shape: &t[424], Wire: "code", QueryName: "Code"},
+	}}
+	t[233] = schema.Shape{Name: "LicenseConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "LicenseConfigurationArn", Index: 0, Shape: &t[424], Wire: "licenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
+	}}
+	t[234] = schema.Shape{Name: "LicenseList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[233], Wire: "item", QueryName: "Item"}}
+	t[235] = schema.Shape{Name: "LocalGatewayId", Kind: schema.String}
+	t[236] = schema.Shape{Name: "LogDestinationType", Kind: schema.String, Enum: []string{"cloud-watch-logs", "s3", "kinesis-data-firehose"}}
+	t[237] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[238] = schema.Shape{Name: "ManagedPrefixList", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrefixListId", Index: 0, Shape: &t[325], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "AddressFamily", Index: 1, Shape: &t[424], Wire: "addressFamily", QueryName: "AddressFamily"},
+		{Name: "State", Index: 2, Shape: &t[328], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 3, Shape: &t[424], Wire: "stateMessage", QueryName: "StateMessage"},
+		{Name: "PrefixListArn", Index: 4, Shape: &t[360], Wire: "prefixListArn", QueryName: "PrefixListArn"},
+		{Name: "PrefixListName", Index: 5, Shape: &t[424], Wire: "prefixListName", QueryName: "PrefixListName"},
+		{Name: "MaxEntries", Index: 6, Shape: &t[198], Wire: "maxEntries", QueryName: "MaxEntries"},
+		{Name: "Version", Index: 7, Shape: &t[237], Wire: "version", QueryName: "Version"},
+		{Name: "Tags", Index: 8, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "OwnerId", Index: 9, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "IpamPrefixListResolverTargetId", Index: 10, Shape: &t[424], Wire: "ipamPrefixListResolverTargetId", QueryName: "IpamPrefixListResolverTargetId"},
+		{Name: "IpamPrefixListResolverSyncEnabled", Index: 11, Shape: &t[52], Wire: "ipamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
+	}}
+	t[239] = schema.Shape{Name: "ManagedPrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[238], Wire: "item", QueryName: "Item"}}
+	t[240] = schema.Shape{Name: "MaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
+	t[241] = schema.Shape{Name: "MillisecondDateTime", Kind: schema.Timestamp}
+	t[242] = schema.Shape{Name: "Monitoring", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[243], Wire: "state", QueryName: "State"},
+	}}
+	t[243] = schema.Shape{Name: "MonitoringState", Kind: schema.String, Enum: []string{"disabled", "disabling", "enabled", "pending"}}
+	t[244] = schema.Shape{Name: "MulticastSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[245] = schema.Shape{Name: "NatGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CreateTime", Index: 0, Shape: &t[79], Wire: "createTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "DeleteTime", Index: 1, Shape: &t[79], Wire: "deleteTime", QueryName: "DeleteTime", TimestampFormat: schema.ISO8601},
+		{Name: "FailureCode", Index: 2, Shape: &t[424], Wire: "failureCode", QueryName: "FailureCode"},
+		{Name: "FailureMessage", Index: 3, Shape: &t[424], Wire: "failureMessage", QueryName: "FailureMessage"},
+		{Name: "NatGatewayAddresses", Index: 4, Shape: &t[247], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
+		{Name: "NatGatewayId", Index: 5, Shape: &t[424], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+		{Name: "ProvisionedBandwidth", Index: 6, Shape: &t[345], Wire: "provisionedBandwidth", QueryName: "ProvisionedBandwidth"},
+		{Name: "State", Index: 7, Shape: &t[257], Wire: "state", QueryName: "State"},
+		{Name: "SubnetId", Index: 8, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 9, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "Tags", Index: 10, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "ConnectivityType", Index: 11, Shape: &t[71], Wire: "connectivityType", QueryName: "ConnectivityType"},
+		{Name: "AvailabilityMode", Index: 12, Shape: &t[35], Wire: "availabilityMode", QueryName: "AvailabilityMode"},
+		{Name: "AutoScalingIps", Index: 13, Shape: &t[34], Wire: "autoScalingIps", QueryName: "AutoScalingIps"},
+		{Name: "AutoProvisionZones", Index: 14, Shape: &t[33], Wire: "autoProvisionZones", QueryName: "AutoProvisionZones"},
+		{Name: "AttachedAppliances", Index: 15, Shape: &t[253], Wire: "attachedApplianceSet", QueryName: "AttachedApplianceSet"},
+		{Name: "RouteTableId", Index: 16, Shape: &t[424], Wire: "routeTableId", QueryName: "RouteTableId"},
+	}}
+	t[246] = schema.Shape{Name: "NatGatewayAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllocationId", Index: 0, Shape: &t[424], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "NetworkInterfaceId", Index: 1, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "PrivateIp", Index: 2, Shape: &t[424], Wire: "privateIp", QueryName: "PrivateIp"},
+		{Name: "PublicIp", Index: 3, Shape: &t[424], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "AssociationId", Index: 4, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "IsPrimary", Index: 5, Shape: &t[52], Wire: "isPrimary", QueryName: "IsPrimary"},
+		{Name: "FailureMessage", Index: 6, Shape: &t[424], Wire: "failureMessage", QueryName: "FailureMessage"},
+		{Name: "Status", Index: 7, Shape: &t[248], Wire: "status", QueryName: "Status"},
+		{Name: "AvailabilityZone", Index: 8, Shape: &t[45], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZoneId", Index: 9, Shape: &t[41], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+	}}
+	t[247] = schema.Shape{Name: "NatGatewayAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[246], Wire: "item", QueryName: "Item"}}
+	t[248] = schema.Shape{Name: "NatGatewayAddressStatus", Kind: schema.String, Enum: []string{"assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"}}
+	t[249] = schema.Shape{Name: "NatGatewayApplianceModifyState", Kind: schema.String, Enum: []string{"modifying", "completed", "failed"}}
+	t[250] = schema.Shape{Name: "NatGatewayApplianceState", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"}}
+	t[251] = schema.Shape{Name: "NatGatewayApplianceType", Kind: schema.String, Enum: []string{"network-firewall-proxy"}}
+	t[252] = schema.Shape{Name: "NatGatewayAttachedAppliance", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Type", Index: 0, Shape: &t[251], Wire: "type", QueryName: "Type"},
+		{Name: "ApplianceArn", Index: 1, Shape: &t[424], Wire: "applianceArn", QueryName: "ApplianceArn"},
+		{Name: "VpcEndpointId", Index: 2, Shape: &t[424], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "AttachmentState", Index: 3, Shape: &t[250], Wire: "attachmentState", QueryName: "AttachmentState"},
+		{Name: "ModificationState", Index: 4, Shape: &t[249], Wire: "modificationState", QueryName: "ModificationState"},
+		{Name: "FailureCode", Index: 5, Shape: &t[424], Wire: "failureCode", QueryName: "FailureCode"},
+		{Name: "FailureMessage", Index: 6, Shape: &t[424], Wire: "failureMessage", QueryName: "FailureMessage"},
+	}}
+	t[253] = schema.Shape{Name: "NatGatewayAttachedApplianceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[252], Wire: "item", QueryName: "Item"}}
+	t[254] = schema.Shape{Name: "NatGatewayId", Kind: schema.String}
+	t[255] = schema.Shape{Name: "NatGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[254], Wire: "item", QueryName: "Item"}}
+	t[256] = schema.Shape{Name: "NatGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[245], Wire: "item", QueryName: "Item"}}
+	t[257] = schema.Shape{Name: "NatGatewayState", Kind: schema.String, Enum: []string{"pending", "failed", "available", "deleting", "deleted"}}
+	t[258] = schema.Shape{Name: "NestedVirtualizationSpecification", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
+	t[259] = schema.Shape{Name: "NetmaskLength", Kind: schema.Integer}
+	t[260] = schema.Shape{Name: "NetworkAcl", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Associations", Index: 0, Shape: &t[263], Wire: "associationSet", QueryName: "AssociationSet"},
+		{Name: "Entries", Index: 1, Shape: &t[265], Wire: "entrySet", QueryName: "EntrySet"},
+		{Name: "IsDefault", Index: 2, Shape: &t[52], Wire: "default", QueryName: "Default"},
+		{Name: "NetworkAclId", Index: 3, Shape: &t[424], Wire: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "Tags", Index: 4, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 5, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "OwnerId", Index: 6, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+	}}
+	t[261] = schema.Shape{Name: "NetworkAclAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "NetworkAclAssociationId", Index: 0, Shape: &t[424], Wire: "networkAclAssociationId", QueryName: "NetworkAclAssociationId"},
+		{Name: "NetworkAclId", Index: 1, Shape: &t[424], Wire: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "SubnetId", Index: 2, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+	}}
+	t[262] = schema.Shape{Name: "NetworkAclAssociationId", Kind: schema.String}
+	t[263] = schema.Shape{Name: "NetworkAclAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[261], Wire: "item", QueryName: "Item"}}
+	t[264] = schema.Shape{Name: "NetworkAclEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "Egress", Index: 1, Shape: &t[52], Wire: "egress", QueryName: "Egress"},
+		{Name: "IcmpTypeCode", Index: 2, Shape: &t[157], Wire: "icmpTypeCode", QueryName: "IcmpTypeCode"},
+		{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "PortRange", Index: 4, Shape: &t[314], Wire: "portRange", QueryName: "PortRange"},
+		{Name: "Protocol", Index: 5, Shape: &t[424], Wire: "protocol", QueryName: "Protocol"},
+		{Name: "RuleAction", Index: 6, Shape: &t[380], Wire: "ruleAction", QueryName: "RuleAction"},
+		{Name: "RuleNumber", Index: 7, Shape: &t[198], Wire: "ruleNumber", QueryName: "RuleNumber"},
+	}}
+	t[265] = schema.Shape{Name: "NetworkAclEntryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[264], Wire: "item", QueryName: "Item"}}
+	t[266] = schema.Shape{Name: "NetworkAclId", Kind: schema.String}
+	t[267] = schema.Shape{Name: "NetworkAclIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[266], Wire: "item", QueryName: "Item"}}
+	t[268] = schema.Shape{Name: "NetworkAclList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[260], Wire: "item", QueryName: "Item"}}
+	t[269] = schema.Shape{Name: "NetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[270], Wire: "association", QueryName: "Association"},
+		{Name: "Attachment", Index: 1, Shape: &t[271], Wire: "attachment", QueryName: "Attachment"},
+		{Name: "AvailabilityZone", Index: 2, Shape: &t[424], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "ConnectionTrackingConfiguration", Index: 3, Shape: &t[68], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
+		{Name: "Description", Index: 4, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "Groups", Index: 5, Shape: &t[146], Wire: "groupSet", QueryName: "GroupSet"},
+		{Name: "InterfaceType", Index: 6, Shape: &t[284], Wire: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Ipv6Addresses", Index: 7, Shape: &t[279], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
+		{Name: "MacAddress", Index: 8, Shape: &t[424], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "NetworkInterfaceId", Index: 9, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "OutpostArn", Index: 10, Shape: &t[424], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "OwnerId", Index: 11, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateDnsName", Index: 12, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PublicDnsName", Index: 13, Shape: &t[424], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIpDnsNameOptions", Index: 14, Shape: &t[348], Wire: "publicIpDnsNameOptions", QueryName: "PublicIpDnsNameOptions"},
+		{Name: "PrivateIpAddress", Index: 15, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddresses", Index: 16, Shape: &t[282], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
+		{Name: "Ipv4Prefixes", Index: 17, Shape: &t[219], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
+		{Name: "Ipv6Prefixes", Index: 18, Shape: &t[228], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
+		{Name: "RequesterId", Index: 19, Shape: &t[424], Wire: "requesterId", QueryName: "RequesterId"},
+		{Name: "RequesterManaged", Index: 20, Shape: &t[52], Wire: "requesterManaged", QueryName: "RequesterManaged"},
+		{Name: "SourceDestCheck", Index: 21, Shape: &t[52], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+		{Name: "Status", Index: 22, Shape: &t[283], Wire: "status", QueryName: "Status"},
+		{Name: "SubnetId", Index: 23, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "TagSet", Index: 24, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 25, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "DenyAllIgwTraffic", Index: 26, Shape: &t[52], Wire: "denyAllIgwTraffic", QueryName: "DenyAllIgwTraffic"},
+		{Name: "Ipv6Native", Index: 27, Shape: &t[52], Wire: "ipv6Native", QueryName: "Ipv6Native"},
+		{Name: "Ipv6Address", Index: 28, Shape: &t[424], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "Operator", Index: 29, Shape: &t[290], Wire: "operator", QueryName: "Operator"},
+		{Name: "AssociatedSubnets", Index: 30, Shape: &t[26], Wire: "associatedSubnetSet", QueryName: "AssociatedSubnetSet", OmitNil: true},
+		{Name: "AvailabilityZoneId", Index: 31, Shape: &t[424], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+	}}
+	t[270] = schema.Shape{Name: "NetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllocationId", Index: 0, Shape: &t[424], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "AssociationId", Index: 1, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "IpOwnerId", Index: 2, Shape: &t[424], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
+		{Name: "PublicDnsName", Index: 3, Shape: &t[424], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIp", Index: 4, Shape: &t[424], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "CustomerOwnedIp", Index: 5, Shape: &t[424], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "CarrierIp", Index: 6, Shape: &t[424], Wire: "carrierIp", QueryName: "CarrierIp"},
+	}}
+	t[271] = schema.Shape{Name: "NetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AttachTime", Index: 0, Shape: &t[79], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
+		{Name: "AttachmentId", Index: 1, Shape: &t[424], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 2, Shape: &t[52], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+		{Name: "DeviceIndex", Index: 3, Shape: &t[198], Wire: "deviceIndex", QueryName: "DeviceIndex"},
+		{Name: "NetworkCardIndex", Index: 4, Shape: &t[198], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
+		{Name: "InstanceId", Index: 5, Shape: &t[424], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceOwnerId", Index: 6, Shape: &t[424], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
+		{Name: "Status", Index: 7, Shape: &t[29], Wire: "status", QueryName: "Status"},
+		{Name: "EnaSrdSpecification", Index: 8, Shape: &t[27], Wire: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
+		{Name: "EnaQueueCount", Index: 9, Shape: &t[198], Wire: "enaQueueCount", QueryName: "EnaQueueCount"},
+	}}
+	t[272] = schema.Shape{Name: "NetworkInterfaceAttachmentChanges", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DefaultEnaQueueCount", Index: 0, Shape: &t[52], Wire: "DefaultEnaQueueCount", QueryName: "DefaultEnaQueueCount"},
+		{Name: "EnaQueueCount", Index: 1, Shape: &t[198], Wire: "EnaQueueCount", QueryName: "EnaQueueCount"},
+		{Name: "AttachmentId", Index: 2, Shape: &t[273], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "DeleteOnTermination", Index: 3, Shape: &t[52], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
+	}}
+	t[273] = schema.Shape{Name: "NetworkInterfaceAttachmentId", Kind: schema.String}
+	t[274] = schema.Shape{Name: "NetworkInterfaceAttribute", Kind: schema.String, Enum: []string{"description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"}}
+	t[275] = schema.Shape{Name: "NetworkInterfaceCreationType", Kind: schema.String, Enum: []string{"efa", "efa-only", "branch", "trunk"}}
+	t[276] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String}
+	t[277] = schema.Shape{Name: "NetworkInterfaceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[276], Wire: "item", QueryName: "Item"}}
+	t[278] = schema.Shape{Name: "NetworkInterfaceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Address", Index: 0, Shape: &t[424], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "PublicIpv6DnsName", Index: 1, Shape: &t[424], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
+		{Name: "IsPrimaryIpv6", Index: 2, Shape: &t[52], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
+	}}
+	t[279] = schema.Shape{Name: "NetworkInterfaceIpv6AddressesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[278], Wire: "item", QueryName: "Item"}}
+	t[280] = schema.Shape{Name: "NetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[269], Wire: "item", QueryName: "Item"}}
+	t[281] = schema.Shape{Name: "NetworkInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[270], Wire: "association", QueryName: "Association"},
+		{Name: "Primary", Index: 1, Shape: &t[52], Wire: "primary", QueryName: "Primary"},
+		{Name: "PrivateDnsName", Index: 2, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 3, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	t[282] = schema.Shape{Name: "NetworkInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[281], Wire: "item", QueryName: "Item"}}
+	t[283] = schema.Shape{Name: "NetworkInterfaceStatus", Kind: schema.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}}
+	t[284] = schema.Shape{Name: "NetworkInterfaceType", Kind: schema.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}}
+	t[285] = schema.Shape{Name: "NewDhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[424], Wire: "Key", QueryName: "Key"},
+		{Name: "Values", Index: 1, Shape: &t[489], Wire: "Value", QueryName: "Value"},
+	}}
+	t[286] = schema.Shape{Name: "NewDhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[285], Wire: "item", QueryName: "Item"}}
+	t[287] = schema.Shape{Name: "NextToken", Kind: schema.String}
+	t[288] = schema.Shape{Name: "OdbNetworkArn", Kind: schema.String}
+	t[289] = schema.Shape{Name: "OperatorRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Principal", Index: 0, Shape: &t[424], Wire: "Principal", QueryName: "Principal"},
+	}}
+	t[290] = schema.Shape{Name: "OperatorResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Managed", Index: 0, Shape: &t[52], Wire: "managed", QueryName: "Managed"},
+		{Name: "Principal", Index: 1, Shape: &t[424], Wire: "principal", QueryName: "Principal"},
+		{Name: "HiddenByDefault", Index: 2, Shape: &t[52], Wire: "hiddenByDefault", QueryName: "HiddenByDefault"},
+	}}
+	t[291] = schema.Shape{Name: "PayerResponsibility", Kind: schema.String, Enum: []string{"ServiceOwner"}}
+	t[292] = schema.Shape{Name: "PayerResponsibilityEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Scope", Index: 0, Shape: &t[293], Wire: "scope", QueryName: "Scope"},
+		{Name: "PayerResponsibilityType", Index: 1, Shape: &t[295], Wire: "payerResponsibilityType", QueryName: "PayerResponsibilityType"},
+	}}
+	t[293] = schema.Shape{Name: "PayerResponsibilityScope", Kind: schema.String, Enum: []string{"vpc-endpoint-charges"}}
+	t[294] = schema.Shape{Name: "PayerResponsibilitySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[292], Wire: "item", QueryName: "Item"}}
+	t[295] = schema.Shape{Name: "PayerResponsibilityType", Kind: schema.String, Enum: []string{"vpc-endpoint-account", "vpc-endpoint-service-account"}}
+	t[296] = schema.Shape{Name: "PeeringConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[52], Wire: "allowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
+		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[52], Wire: "allowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
+		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[52], Wire: "allowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
+	}}
+	t[297] = schema.Shape{Name: "PeeringConnectionOptionsRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[52], Wire: "AllowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
+		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[52], Wire: "AllowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
+		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[52], Wire: "AllowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
+	}}
+	t[298] = schema.Shape{Name: "Phase1DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[299], Wire: "item", QueryName: "Item"}}
+	t[299] = schema.Shape{Name: "Phase1DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[198], Wire: "value", QueryName: "Value"},
+	}}
+	t[300] = schema.Shape{Name: "Phase1EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[301], Wire: "item", QueryName: "Item"}}
+	t[301] = schema.Shape{Name: "Phase1EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[302] = schema.Shape{Name: "Phase1IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[303], Wire: "item", QueryName: "Item"}}
+	t[303] = schema.Shape{Name: "Phase1IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[304] = schema.Shape{Name: "Phase2DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[305], Wire: "item", QueryName: "Item"}}
+	t[305] = schema.Shape{Name: "Phase2DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[198], Wire: "value", QueryName: "Value"},
+	}}
+	t[306] = schema.Shape{Name: "Phase2EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[307], Wire: "item", QueryName: "Item"}}
+	t[307] = schema.Shape{Name: "Phase2EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[308] = schema.Shape{Name: "Phase2IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[309], Wire: "item", QueryName: "Item"}}
+	t[309] = schema.Shape{Name: "Phase2IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[310] = schema.Shape{Name: "Placement", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[41], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "Affinity", Index: 1, Shape: &t[424], Wire: "affinity", QueryName: "Affinity"},
+		{Name: "GroupName", Index: 2, Shape: &t[312], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "PartitionNumber", Index: 3, Shape: &t[198], Wire: "partitionNumber", QueryName: "PartitionNumber"},
+		{Name: "HostId", Index: 4, Shape: &t[424], Wire: "hostId", QueryName: "HostId"},
+		{Name: "Tenancy", Index: 5, Shape: &t[460], Wire: "tenancy", QueryName: "Tenancy"},
+		{Name: "SpreadDomain", Index: 6, Shape: &t[424], Wire: "spreadDomain", QueryName: "SpreadDomain"},
+		{Name: "HostResourceGroupArn", Index: 7, Shape: &t[424], Wire: "hostResourceGroupArn", QueryName: "HostResourceGroupArn"},
+		{Name: "GroupId", Index: 8, Shape: &t[311], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "AvailabilityZone", Index: 9, Shape: &t[424], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+	}}
+	t[311] = schema.Shape{Name: "PlacementGroupId", Kind: schema.String}
+	t[312] = schema.Shape{Name: "PlacementGroupName", Kind: schema.String}
+	t[313] = schema.Shape{Name: "PlatformValues", Kind: schema.String, Enum: []string{"Windows"}}
+	t[314] = schema.Shape{Name: "PortRange", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "From", Index: 0, Shape: &t[198], Wire: "from", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &t[198], Wire: "to", QueryName: "To"},
+	}}
+	t[315] = schema.Shape{Name: "PreSharedKey", Kind: schema.String, Sensitive: true}
+	t[316] = schema.Shape{Name: "PrefixList", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidrs", Index: 0, Shape: &t[489], Wire: "cidrSet", QueryName: "CidrSet"},
+		{Name: "PrefixListId", Index: 1, Shape: &t[424], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "PrefixListName", Index: 2, Shape: &t[424], Wire: "prefixListName", QueryName: "PrefixListName"},
+	}}
+	t[317] = schema.Shape{Name: "PrefixListAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceId", Index: 0, Shape: &t[424], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "ResourceOwner", Index: 1, Shape: &t[424], Wire: "resourceOwner", QueryName: "ResourceOwner"},
+	}}
+	t[318] = schema.Shape{Name: "PrefixListAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[317], Wire: "item", QueryName: "Item"}}
+	t[319] = schema.Shape{Name: "PrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidr", Index: 0, Shape: &t[424], Wire: "cidr", QueryName: "Cidr"},
+		{Name: "Description", Index: 1, Shape: &t[424], Wire: "description", QueryName: "Description"},
+	}}
+	t[320] = schema.Shape{Name: "PrefixListEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[319], Wire: "item", QueryName: "Item"}}
+	t[321] = schema.Shape{Name: "PrefixListId", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "PrefixListId", Index: 1, Shape: &t[424], Wire: "prefixListId", QueryName: "PrefixListId"},
+	}}
+	t[322] = schema.Shape{Name: "PrefixListIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[321], Wire: "item", QueryName: "Item"}}
+	t[323] = schema.Shape{Name: "PrefixListIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[324] = schema.Shape{Name: "PrefixListMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
+	t[325] = schema.Shape{Name: "PrefixListResourceId", Kind: schema.String}
+	t[326] = schema.Shape{Name: "PrefixListResourceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[325], Wire: "item", QueryName: "Item"}}
+	t[327] = schema.Shape{Name: "PrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[316], Wire: "item", QueryName: "Item"}}
+	t[328] = schema.Shape{Name: "PrefixListState", Kind: schema.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}}
+	t[329] = schema.Shape{Name: "PrincipalType", Kind: schema.String, Enum: []string{"All", "Service", "OrganizationUnit", "Account", "User", "Role"}}
+	t[330] = schema.Shape{Name: "PrivateDnsDetails", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrivateDnsName", Index: 0, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+	}}
+	t[331] = schema.Shape{Name: "PrivateDnsDetailsSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[330], Wire: "item", QueryName: "Item"}}
+	t[332] = schema.Shape{Name: "PrivateDnsNameConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[110], Wire: "state", QueryName: "State"},
+		{Name: "Type", Index: 1, Shape: &t[424], Wire: "type", QueryName: "Type"},
+		{Name: "Value", Index: 2, Shape: &t[424], Wire: "value", QueryName: "Value"},
+		{Name: "Name", Index: 3, Shape: &t[424], Wire: "name", QueryName: "Name"},
+	}}
+	t[333] = schema.Shape{Name: "PrivateDnsNameOptionsOnLaunch", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "HostnameType", Index: 0, Shape: &t[151], Wire: "hostnameType", QueryName: "HostnameType"},
+		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[52], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
+		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[52], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
+	}}
+	t[334] = schema.Shape{Name: "PrivateDnsNameOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "HostnameType", Index: 0, Shape: &t[151], Wire: "hostnameType", QueryName: "HostnameType"},
+		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[52], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
+		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[52], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
+	}}
+	t[335] = schema.Shape{Name: "PrivateDnsSpecifiedDomainSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(10)}
+	t[336] = schema.Shape{Name: "PrivateIpAddressCount", Kind: schema.Integer, Min: ptr(1), Max: ptr(31)}
+	t[337] = schema.Shape{Name: "PrivateIpAddressSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Primary", Index: 0, Shape: &t[52], Wire: "primary", QueryName: "Primary"},
+		{Name: "PrivateIpAddress", Index: 1, Shape: &t[424], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+	}}
+	t[338] = schema.Shape{Name: "PrivateIpAddressSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[337], Wire: "item", QueryName: "Item"}}
+	t[339] = schema.Shape{Name: "PrivateIpAddressStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"}}
+	t[340] = schema.Shape{Name: "ProductCode", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ProductCodeId", Index: 0, Shape: &t[424], Wire: "productCode", QueryName: "ProductCode"},
+		{Name: "ProductCodeType", Index: 1, Shape: &t[342], Wire: "type", QueryName: "Type"},
+	}}
+	t[341] = schema.Shape{Name: "ProductCodeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[340], Wire: "item", QueryName: "Item"}}
+	t[342] = schema.Shape{Name: "ProductCodeValues", Kind: schema.String, Enum: []string{"devpay", "marketplace"}}
+	t[343] = schema.Shape{Name: "PropagatingVgw", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GatewayId", Index: 0, Shape: &t[424], Wire: "gatewayId", QueryName: "GatewayId"},
+	}}
+	t[344] = schema.Shape{Name: "PropagatingVgwList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[343], Wire: "item", QueryName: "Item"}}
+	t[345] = schema.Shape{Name: "ProvisionedBandwidth", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ProvisionTime", Index: 0, Shape: &t[79], Wire: "provisionTime", QueryName: "ProvisionTime", TimestampFormat: schema.ISO8601},
+		{Name: "Provisioned", Index: 1, Shape: &t[424], Wire: "provisioned", QueryName: "Provisioned"},
+		{Name: "RequestTime", Index: 2, Shape: &t[79], Wire: "requestTime", QueryName: "RequestTime", TimestampFormat: schema.ISO8601},
+		{Name: "Requested", Index: 3, Shape: &t[424], Wire: "requested", QueryName: "Requested"},
+		{Name: "Status", Index: 4, Shape: &t[424], Wire: "status", QueryName: "Status"},
+	}}
+	t[346] = schema.Shape{Name: "PtrUpdateStatus", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[424], Wire: "value", QueryName: "Value"},
+		{Name: "Status", Index: 1, Shape: &t[424], Wire: "status", QueryName: "Status"},
+		{Name: "Reason", Index: 2, Shape: &t[424], Wire: "reason", QueryName: "Reason"},
+	}}
+	t[347] = schema.Shape{Name: "PublicIpAddress", Kind: schema.String}
+	t[348] = schema.Shape{Name: "PublicIpDnsNameOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsHostnameType", Index: 0, Shape: &t[424], Wire: "dnsHostnameType", QueryName: "DnsHostnameType"},
+		{Name: "PublicIpv4DnsName", Index: 1, Shape: &t[424], Wire: "publicIpv4DnsName", QueryName: "PublicIpv4DnsName"},
+		{Name: "PublicIpv6DnsName", Index: 2, Shape: &t[424], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
+		{Name: "PublicDualStackDnsName", Index: 3, Shape: &t[424], Wire: "publicDualStackDnsName", QueryName: "PublicDualStackDnsName"},
+	}}
+	t[349] = schema.Shape{Name: "PublicIpStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "PublicIp", QueryName: "PublicIp"}}
+	t[350] = schema.Shape{Name: "ReferencedSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "PeeringStatus", Index: 1, Shape: &t[424], Wire: "peeringStatus", QueryName: "PeeringStatus"},
+		{Name: "UserId", Index: 2, Shape: &t[424], Wire: "userId", QueryName: "UserId"},
+		{Name: "VpcId", Index: 3, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 4, Shape: &t[424], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+	}}
+	t[351] = schema.Shape{Name: "Region", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptInStatus", Index: 0, Shape: &t[424], Wire: "optInStatus", QueryName: "OptInStatus"},
+		{Name: "Geography", Index: 1, Shape: &t[353], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
+		{Name: "RegionName", Index: 2, Shape: &t[424], Wire: "regionName", QueryName: "RegionName"},
+		{Name: "Endpoint", Index: 3, Shape: &t[424], Wire: "regionEndpoint", QueryName: "RegionEndpoint"},
+	}}
+	t[352] = schema.Shape{Name: "RegionGeography", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[424], Wire: "name", QueryName: "Name"},
+	}}
+	t[353] = schema.Shape{Name: "RegionGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[352], Wire: "item", QueryName: "Item"}}
+	t[354] = schema.Shape{Name: "RegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[351], Wire: "item", QueryName: "Item"}}
+	t[355] = schema.Shape{Name: "RegionNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "RegionName", QueryName: "RegionName"}}
+	t[356] = schema.Shape{Name: "RemovePrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[357], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
+	t[357] = schema.Shape{Name: "RemovePrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidr", Index: 0, Shape: &t[424], Wire: "Cidr", QueryName: "Cidr", Required: true},
+	}}
+	t[358] = schema.Shape{Name: "Reservation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ReservationId", Index: 0, Shape: &t[424], Wire: "reservationId", QueryName: "ReservationId"},
+		{Name: "OwnerId", Index: 1, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "RequesterId", Index: 2, Shape: &t[424], Wire: "requesterId", QueryName: "RequesterId"},
+		{Name: "Groups", Index: 3, Shape: &t[146], Wire: "groupSet", QueryName: "GroupSet"},
+		{Name: "Instances", Index: 4, Shape: &t[175], Wire: "instancesSet", QueryName: "InstancesSet"},
+	}}
+	t[359] = schema.Shape{Name: "ReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[358], Wire: "item", QueryName: "Item"}}
+	t[360] = schema.Shape{Name: "ResourceArn", Kind: schema.String, Min: ptr(1), Max: ptr(1283)}
+	t[361] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String}
+	t[362] = schema.Shape{Name: "ResourceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[457], Wire: "member", QueryName: "Member"}}
+	t[363] = schema.Shape{Name: "ResourceType", Kind: schema.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check"}}
+	t[364] = schema.Shape{Name: "RevokedSecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[398], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "GroupId", Index: 1, Shape: &t[387], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "IsEgress", Index: 2, Shape: &t[52], Wire: "isEgress", QueryName: "IsEgress"},
+		{Name: "IpProtocol", Index: 3, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "FromPort", Index: 4, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+		{Name: "ToPort", Index: 5, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+		{Name: "CidrIpv4", Index: 6, Shape: &t[424], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 7, Shape: &t[424], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 8, Shape: &t[325], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupId", Index: 9, Shape: &t[387], Wire: "referencedGroupId", QueryName: "ReferencedGroupId"},
+		{Name: "Description", Index: 10, Shape: &t[424], Wire: "description", QueryName: "Description"},
+	}}
+	t[365] = schema.Shape{Name: "RevokedSecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "item", QueryName: "Item"}}
+	t[366] = schema.Shape{Name: "Route", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[424], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+		{Name: "DestinationIpv6CidrBlock", Index: 1, Shape: &t[424], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+		{Name: "DestinationPrefixListId", Index: 2, Shape: &t[424], Wire: "destinationPrefixListId", QueryName: "DestinationPrefixListId"},
+		{Name: "EgressOnlyInternetGatewayId", Index: 3, Shape: &t[424], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+		{Name: "GatewayId", Index: 4, Shape: &t[424], Wire: "gatewayId", QueryName: "GatewayId"},
+		{Name: "InstanceId", Index: 5, Shape: &t[424], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceOwnerId", Index: 6, Shape: &t[424], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
+		{Name: "NatGatewayId", Index: 7, Shape: &t[424], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+		{Name: "TransitGatewayId", Index: 8, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "LocalGatewayId", Index: 9, Shape: &t[424], Wire: "localGatewayId", QueryName: "LocalGatewayId"},
+		{Name: "CarrierGatewayId", Index: 10, Shape: &t[59], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
+		{Name: "NetworkInterfaceId", Index: 11, Shape: &t[424], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "Origin", Index: 12, Shape: &t[369], Wire: "origin", QueryName: "Origin"},
+		{Name: "State", Index: 13, Shape: &t[370], Wire: "state", QueryName: "State"},
+		{Name: "VpcPeeringConnectionId", Index: 14, Shape: &t[424], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "CoreNetworkArn", Index: 15, Shape: &t[72], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
+		{Name: "OdbNetworkArn", Index: 16, Shape: &t[288], Wire: "odbNetworkArn", QueryName: "OdbNetworkArn"},
+		{Name: "IpAddress", Index: 17, Shape: &t[424], Wire: "ipAddress", QueryName: "IpAddress"},
+	}}
+	t[367] = schema.Shape{Name: "RouteGatewayId", Kind: schema.String}
+	t[368] = schema.Shape{Name: "RouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[366], Wire: "item", QueryName: "Item"}}
+	t[369] = schema.Shape{Name: "RouteOrigin", Kind: schema.String, Enum: []string{"CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"}}
+	t[370] = schema.Shape{Name: "RouteState", Kind: schema.String, Enum: []string{"active", "blackhole", "filtered"}}
+	t[371] = schema.Shape{Name: "RouteTable", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Associations", Index: 0, Shape: &t[374], Wire: "associationSet", QueryName: "AssociationSet"},
+		{Name: "PropagatingVgws", Index: 1, Shape: &t[344], Wire: "propagatingVgwSet", QueryName: "PropagatingVgwSet"},
+		{Name: "RouteTableId", Index: 2, Shape: &t[424], Wire: "routeTableId", QueryName: "RouteTableId"},
+		{Name: "Routes", Index: 3, Shape: &t[368], Wire: "routeSet", QueryName: "RouteSet"},
+		{Name: "Tags", Index: 4, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 5, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "OwnerId", Index: 6, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+	}}
+	t[372] = schema.Shape{Name: "RouteTableAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Main", Index: 0, Shape: &t[52], Wire: "main", QueryName: "Main"},
+		{Name: "RouteTableAssociationId", Index: 1, Shape: &t[424], Wire: "routeTableAssociationId", QueryName: "RouteTableAssociationId"},
+		{Name: "RouteTableId", Index: 2, Shape: &t[424], Wire: "routeTableId", QueryName: "RouteTableId"},
+		{Name: "SubnetId", Index: 3, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "GatewayId", Index: 4, Shape: &t[424], Wire: "gatewayId", QueryName: "GatewayId"},
+		{Name: "PublicIpv4Pool", Index: 5, Shape: &t[424], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
+		{Name: "AssociationState", Index: 6, Shape: &t[375], Wire: "associationState", QueryName: "AssociationState"},
+	}}
+	t[373] = schema.Shape{Name: "RouteTableAssociationId", Kind: schema.String}
+	t[374] = schema.Shape{Name: "RouteTableAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[372], Wire: "item", QueryName: "Item"}}
+	t[375] = schema.Shape{Name: "RouteTableAssociationState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[376], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[424], Wire: "statusMessage", QueryName: "StatusMessage"},
+	}}
+	t[376] = schema.Shape{Name: "RouteTableAssociationStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failed"}}
+	t[377] = schema.Shape{Name: "RouteTableId", Kind: schema.String}
+	t[378] = schema.Shape{Name: "RouteTableIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[377], Wire: "item", QueryName: "Item"}}
+	t[379] = schema.Shape{Name: "RouteTableList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[371], Wire: "item", QueryName: "Item"}}
+	t[380] = schema.Shape{Name: "RuleAction", Kind: schema.String, Enum: []string{"allow", "deny"}}
+	t[381] = schema.Shape{Name: "SecondaryInterfaceId", Kind: schema.String}
+	t[382] = schema.Shape{Name: "SecondaryInterfaceStatus", Kind: schema.String, Enum: []string{"available", "in-use"}}
+	t[383] = schema.Shape{Name: "SecondaryInterfaceType", Kind: schema.String, Enum: []string{"secondary"}}
+	t[384] = schema.Shape{Name: "SecondaryNetworkId", Kind: schema.String}
+	t[385] = schema.Shape{Name: "SecondarySubnetId", Kind: schema.String}
+	t[386] = schema.Shape{Name: "SecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "IpPermissionsEgress", Index: 1, Shape: &t[208], Wire: "ipPermissionsEgress", QueryName: "IpPermissionsEgress"},
+		{Name: "Tags", Index: 2, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 3, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "SecurityGroupArn", Index: 4, Shape: &t[424], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
+		{Name: "OwnerId", Index: 5, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "GroupName", Index: 6, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "Description", Index: 7, Shape: &t[424], Wire: "groupDescription", QueryName: "GroupDescription"},
+		{Name: "IpPermissions", Index: 8, Shape: &t[208], Wire: "ipPermissions", QueryName: "IpPermissions"},
+	}}
+	t[387] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String}
+	t[388] = schema.Shape{Name: "SecurityGroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"}}
+	t[389] = schema.Shape{Name: "SecurityGroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+	}}
+	t[390] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "item", QueryName: "Item"}}
+	t[391] = schema.Shape{Name: "SecurityGroupName", Kind: schema.String}
+	t[392] = schema.Shape{Name: "SecurityGroupReference", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "ReferencingVpcId", Index: 1, Shape: &t[424], Wire: "referencingVpcId", QueryName: "ReferencingVpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 2, Shape: &t[424], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "TransitGatewayId", Index: 3, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+	}}
+	t[393] = schema.Shape{Name: "SecurityGroupReferences", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[392], Wire: "item", QueryName: "Item"}}
+	t[394] = schema.Shape{Name: "SecurityGroupReferencingSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[395] = schema.Shape{Name: "SecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[398], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "GroupId", Index: 1, Shape: &t[387], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupOwnerId", Index: 2, Shape: &t[424], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
+		{Name: "IsEgress", Index: 3, Shape: &t[52], Wire: "isEgress", QueryName: "IsEgress"},
+		{Name: "IpProtocol", Index: 4, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "FromPort", Index: 5, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+		{Name: "ToPort", Index: 6, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+		{Name: "CidrIpv4", Index: 7, Shape: &t[424], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 8, Shape: &t[424], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 9, Shape: &t[325], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupInfo", Index: 10, Shape: &t[350], Wire: "referencedGroupInfo", QueryName: "ReferencedGroupInfo"},
+		{Name: "Description", Index: 11, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "Tags", Index: 12, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SecurityGroupRuleArn", Index: 13, Shape: &t[424], Wire: "securityGroupRuleArn", QueryName: "SecurityGroupRuleArn"},
+	}}
+	t[396] = schema.Shape{Name: "SecurityGroupRuleDescription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[424], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "Description", Index: 1, Shape: &t[424], Wire: "Description", QueryName: "Description"},
+	}}
+	t[397] = schema.Shape{Name: "SecurityGroupRuleDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[396], Wire: "item", QueryName: "Item"}}
+	t[398] = schema.Shape{Name: "SecurityGroupRuleId", Kind: schema.String}
+	t[399] = schema.Shape{Name: "SecurityGroupRuleIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[400] = schema.Shape{Name: "SecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[395], Wire: "item", QueryName: "Item"}}
+	t[401] = schema.Shape{Name: "SecurityGroupRuleRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "IpProtocol", Index: 0, Shape: &t[424], Wire: "IpProtocol", QueryName: "IpProtocol"},
+		{Name: "FromPort", Index: 1, Shape: &t[198], Wire: "FromPort", QueryName: "FromPort"},
+		{Name: "ToPort", Index: 2, Shape: &t[198], Wire: "ToPort", QueryName: "ToPort"},
+		{Name: "CidrIpv4", Index: 3, Shape: &t[424], Wire: "CidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 4, Shape: &t[424], Wire: "CidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 5, Shape: &t[325], Wire: "PrefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupId", Index: 6, Shape: &t[387], Wire: "ReferencedGroupId", QueryName: "ReferencedGroupId"},
+		{Name: "Description", Index: 7, Shape: &t[424], Wire: "Description", QueryName: "Description"},
+	}}
+	t[402] = schema.Shape{Name: "SecurityGroupRuleUpdate", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[398], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId", Required: true},
+		{Name: "SecurityGroupRule", Index: 1, Shape: &t[401], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule"},
+	}}
+	t[403] = schema.Shape{Name: "SecurityGroupRuleUpdateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
+	t[404] = schema.Shape{Name: "SecurityGroupVpcAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[387], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "VpcId", Index: 1, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcOwnerId", Index: 2, Shape: &t[424], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
+		{Name: "State", Index: 3, Shape: &t[406], Wire: "state", QueryName: "State"},
+		{Name: "StateReason", Index: 4, Shape: &t[424], Wire: "stateReason", QueryName: "StateReason"},
+		{Name: "GroupOwnerId", Index: 5, Shape: &t[424], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
+	}}
+	t[405] = schema.Shape{Name: "SecurityGroupVpcAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[404], Wire: "item", QueryName: "Item"}}
+	t[406] = schema.Shape{Name: "SecurityGroupVpcAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "association-failed", "disassociating", "disassociated", "disassociation-failed"}}
+	t[407] = schema.Shape{Name: "ServiceConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceType", Index: 0, Shape: &t[417], Wire: "serviceType", QueryName: "ServiceType"},
+		{Name: "ServiceId", Index: 1, Shape: &t[424], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "ServiceName", Index: 2, Shape: &t[424], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceState", Index: 3, Shape: &t[414], Wire: "serviceState", QueryName: "ServiceState"},
+		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[489], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[489], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
+		{Name: "AcceptanceRequired", Index: 6, Shape: &t[52], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
+		{Name: "ManagesVpcEndpoints", Index: 7, Shape: &t[52], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
+		{Name: "NetworkLoadBalancerArns", Index: 8, Shape: &t[489], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
+		{Name: "GatewayLoadBalancerArns", Index: 9, Shape: &t[489], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
+		{Name: "SupportedIpAddressTypes", Index: 10, Shape: &t[444], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
+		{Name: "BaseEndpointDnsNames", Index: 11, Shape: &t[489], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
+		{Name: "PrivateDnsName", Index: 12, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNameConfiguration", Index: 13, Shape: &t[332], Wire: "privateDnsNameConfiguration", QueryName: "PrivateDnsNameConfiguration"},
+		{Name: "PayerResponsibility", Index: 14, Shape: &t[291], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
+		{Name: "Tags", Index: 15, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SupportedRegions", Index: 16, Shape: &t[446], Wire: "supportedRegionSet", QueryName: "SupportedRegionSet"},
+		{Name: "RemoteAccessEnabled", Index: 17, Shape: &t[52], Wire: "remoteAccessEnabled", QueryName: "RemoteAccessEnabled"},
+	}}
+	t[408] = schema.Shape{Name: "ServiceConfigurationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[407], Wire: "item", QueryName: "Item"}}
+	t[409] = schema.Shape{Name: "ServiceConnectivityType", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
+	t[410] = schema.Shape{Name: "ServiceDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceName", Index: 0, Shape: &t[424], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceId", Index: 1, Shape: &t[424], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "ServiceType", Index: 2, Shape: &t[417], Wire: "serviceType", QueryName: "ServiceType"},
+		{Name: "ServiceRegion", Index: 3, Shape: &t[424], Wire: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[489], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[489], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
+		{Name: "Owner", Index: 6, Shape: &t[424], Wire: "owner", QueryName: "Owner"},
+		{Name: "BaseEndpointDnsNames", Index: 7, Shape: &t[489], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
+		{Name: "PrivateDnsName", Index: 8, Shape: &t[424], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNames", Index: 9, Shape: &t[331], Wire: "privateDnsNameSet", QueryName: "PrivateDnsNameSet"},
+		{Name: "VpcEndpointPolicySupported", Index: 10, Shape: &t[52], Wire: "vpcEndpointPolicySupported", QueryName: "VpcEndpointPolicySupported"},
+		{Name: "AcceptanceRequired", Index: 11, Shape: &t[52], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
+		{Name: "ManagesVpcEndpoints", Index: 12, Shape: &t[52], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
+		{Name: "PayerResponsibility", Index: 13, Shape: &t[291], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
+		{Name: "Tags", Index: 14, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "PrivateDnsNameVerificationState", Index: 15, Shape: &t[110], Wire: "privateDnsNameVerificationState", QueryName: "PrivateDnsNameVerificationState"},
+		{Name: "SupportedIpAddressTypes", Index: 16, Shape: &t[444], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
+	}}
+	t[411] = schema.Shape{Name: "ServiceDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[410], Wire: "item", QueryName: "Item"}}
+	t[412] = schema.Shape{Name: "ServiceManaged", Kind: schema.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
+	t[413] = schema.Shape{Name: "ServiceNetworkArn", Kind: schema.String}
+	t[414] = schema.Shape{Name: "ServiceState", Kind: schema.String, Enum: []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}}
+	t[415] = schema.Shape{Name: "ServiceType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}}
+	t[416] = schema.Shape{Name: "ServiceTypeDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceType", Index: 0, Shape: &t[415], Wire: "serviceType", QueryName: "ServiceType"},
+	}}
+	t[417] = schema.Shape{Name: "ServiceTypeDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[416], Wire: "item", QueryName: "Item"}}
+	t[418] = schema.Shape{Name: "StaleIpPermission", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "FromPort", Index: 0, Shape: &t[198], Wire: "fromPort", QueryName: "FromPort"},
+		{Name: "IpProtocol", Index: 1, Shape: &t[424], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "IpRanges", Index: 2, Shape: &t[212], Wire: "ipRanges", QueryName: "IpRanges"},
+		{Name: "PrefixListIds", Index: 3, Shape: &t[323], Wire: "prefixListIds", QueryName: "PrefixListIds"},
+		{Name: "ToPort", Index: 4, Shape: &t[198], Wire: "toPort", QueryName: "ToPort"},
+		{Name: "UserIdGroupPairs", Index: 5, Shape: &t[488], Wire: "groups", QueryName: "Groups"},
+	}}
+	t[419] = schema.Shape{Name: "StaleIpPermissionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[418], Wire: "item", QueryName: "Item"}}
+	t[420] = schema.Shape{Name: "StaleSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "GroupId", Index: 1, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 2, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "StaleIpPermissions", Index: 3, Shape: &t[419], Wire: "staleIpPermissions", QueryName: "StaleIpPermissions"},
+		{Name: "StaleIpPermissionsEgress", Index: 4, Shape: &t[419], Wire: "staleIpPermissionsEgress", QueryName: "StaleIpPermissionsEgress"},
+		{Name: "VpcId", Index: 5, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+	}}
+	t[421] = schema.Shape{Name: "StaleSecurityGroupSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[420], Wire: "item", QueryName: "Item"}}
+	t[422] = schema.Shape{Name: "State", Kind: schema.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}}
+	t[423] = schema.Shape{Name: "StateReason", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[424], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[424], Wire: "message", QueryName: "Message"},
+	}}
+	t[424] = schema.Shape{Name: "String", Kind: schema.String}
+	t[425] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[424], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "EnableLniAtDeviceIndex", Index: 1, Shape: &t[198], Wire: "enableLniAtDeviceIndex", QueryName: "EnableLniAtDeviceIndex"},
+		{Name: "MapCustomerOwnedIpOnLaunch", Index: 2, Shape: &t[52], Wire: "mapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
+		{Name: "CustomerOwnedIpv4Pool", Index: 3, Shape: &t[67], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+		{Name: "OwnerId", Index: 4, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "AssignIpv6AddressOnCreation", Index: 5, Shape: &t[52], Wire: "assignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
+		{Name: "Ipv6CidrBlockAssociationSet", Index: 6, Shape: &t[441], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
+		{Name: "Tags", Index: 7, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SubnetArn", Index: 8, Shape: &t[424], Wire: "subnetArn", QueryName: "SubnetArn"},
+		{Name: "OutpostArn", Index: 9, Shape: &t[424], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "EnableDns64", Index: 10, Shape: &t[52], Wire: "enableDns64", QueryName: "EnableDns64"},
+		{Name: "Ipv6Native", Index: 11, Shape: &t[52], Wire: "ipv6Native", QueryName: "Ipv6Native"},
+		{Name: "PrivateDnsNameOptionsOnLaunch", Index: 12, Shape: &t[333], Wire: "privateDnsNameOptionsOnLaunch", QueryName: "PrivateDnsNameOptionsOnLaunch"},
+		{Name: "BlockPublicAccessStates", Index: 13, Shape: &t[51], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
+		{Name: "Type", Index: 14, Shape: &t[424], Wire: "type", QueryName: "Type"},
+		{Name: "SubnetId", Index: 15, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "State", Index: 16, Shape: &t[443], Wire: "state", QueryName: "State"},
+		{Name: "VpcId", Index: 17, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "CidrBlock", Index: 18, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "AvailableIpAddressCount", Index: 19, Shape: &t[198], Wire: "availableIpAddressCount", QueryName: "AvailableIpAddressCount"},
+		{Name: "AvailabilityZone", Index: 20, Shape: &t[424], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "DefaultForAz", Index: 21, Shape: &t[52], Wire: "defaultForAz", QueryName: "DefaultForAz"},
+		{Name: "MapPublicIpOnLaunch", Index: 22, Shape: &t[52], Wire: "mapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
+	}}
+	t[426] = schema.Shape{Name: "SubnetCidrAssociationId", Kind: schema.String}
+	t[427] = schema.Shape{Name: "SubnetCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[428], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[424], Wire: "statusMessage", QueryName: "StatusMessage"},
+	}}
+	t[428] = schema.Shape{Name: "SubnetCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
+	t[429] = schema.Shape{Name: "SubnetCidrReservation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetCidrReservationId", Index: 0, Shape: &t[430], Wire: "subnetCidrReservationId", QueryName: "SubnetCidrReservationId"},
+		{Name: "SubnetId", Index: 1, Shape: &t[435], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "Cidr", Index: 2, Shape: &t[424], Wire: "cidr", QueryName: "Cidr"},
+		{Name: "ReservationType", Index: 3, Shape: &t[432], Wire: "reservationType", QueryName: "ReservationType"},
+		{Name: "OwnerId", Index: 4, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Description", Index: 5, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "Tags", Index: 6, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[430] = schema.Shape{Name: "SubnetCidrReservationId", Kind: schema.String}
+	t[431] = schema.Shape{Name: "SubnetCidrReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[429], Wire: "item", QueryName: "Item"}}
+	t[432] = schema.Shape{Name: "SubnetCidrReservationType", Kind: schema.String, Enum: []string{"prefix", "explicit"}}
+	t[433] = schema.Shape{Name: "SubnetConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetId", Index: 0, Shape: &t[435], Wire: "SubnetId", QueryName: "SubnetId"},
+		{Name: "Ipv4", Index: 1, Shape: &t[424], Wire: "Ipv4", QueryName: "Ipv4"},
+		{Name: "Ipv6", Index: 2, Shape: &t[424], Wire: "Ipv6", QueryName: "Ipv6"},
+	}}
+	t[434] = schema.Shape{Name: "SubnetConfigurationsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[433], Wire: "item", QueryName: "Item"}}
+	t[435] = schema.Shape{Name: "SubnetId", Kind: schema.String}
+	t[436] = schema.Shape{Name: "SubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"}}
+	t[437] = schema.Shape{Name: "SubnetIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "SubnetId", QueryName: "SubnetId"}}
+	t[438] = schema.Shape{Name: "SubnetIpPrefixes", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetId", Index: 0, Shape: &t[424], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "IpPrefixes", Index: 1, Shape: &t[489], Wire: "ipPrefixSet", QueryName: "IpPrefixSet"},
+	}}
+	t[439] = schema.Shape{Name: "SubnetIpPrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[438], Wire: "item", QueryName: "Item"}}
+	t[440] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[426], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[427], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
+		{Name: "Ipv6AddressAttribute", Index: 3, Shape: &t[220], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
+		{Name: "IpSource", Index: 4, Shape: &t[213], Wire: "ipSource", QueryName: "IpSource"},
+	}}
+	t[441] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[440], Wire: "item", QueryName: "Item"}}
+	t[442] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[425], Wire: "item", QueryName: "Item"}}
+	t[443] = schema.Shape{Name: "SubnetState", Kind: schema.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
+	t[444] = schema.Shape{Name: "SupportedIpAddressTypes", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[409], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(2)}
+	t[445] = schema.Shape{Name: "SupportedRegionDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Region", Index: 0, Shape: &t[424], Wire: "region", QueryName: "Region"},
+		{Name: "ServiceState", Index: 1, Shape: &t[424], Wire: "serviceState", QueryName: "ServiceState"},
+	}}
+	t[446] = schema.Shape{Name: "SupportedRegionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[445], Wire: "item", QueryName: "Item"}}
+	t[447] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[424], Wire: "key", QueryName: "Key"},
+		{Name: "Value", Index: 1, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[448] = schema.Shape{Name: "TagDescription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[424], Wire: "key", QueryName: "Key"},
+		{Name: "ResourceId", Index: 1, Shape: &t[424], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "ResourceType", Index: 2, Shape: &t[363], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "Value", Index: 3, Shape: &t[424], Wire: "value", QueryName: "Value"},
+	}}
+	t[449] = schema.Shape{Name: "TagDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[448], Wire: "item", QueryName: "Item"}}
+	t[450] = schema.Shape{Name: "TagFieldSpecificationListResponse", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[451], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(3)}
+	t[451] = schema.Shape{Name: "TagFieldSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceType", Index: 0, Shape: &t[458], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "TagKeys", Index: 1, Shape: &t[453], Wire: "tagKeySet", QueryName: "TagKeySet"},
+	}}
+	t[452] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
+	t[453] = schema.Shape{Name: "TagKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[452], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(2)}
+	t[454] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[447], Wire: "item", QueryName: "Item"}}
+	t[455] = schema.Shape{Name: "TagSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceType", Index: 0, Shape: &t[363], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "Tags", Index: 1, Shape: &t[454], Wire: "Tag", QueryName: "Tag"},
+	}}
+	t[456] = schema.Shape{Name: "TagSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[455], Wire: "item", QueryName: "Item"}}
+	t[457] = schema.Shape{Name: "TaggableResourceId", Kind: schema.String}
+	t[458] = schema.Shape{Name: "TaggableResourceType", Kind: schema.String, Enum: []string{"network-interface", "instance", "auto-scaling-group"}}
+	t[459] = schema.Shape{Name: "TelemetryStatus", Kind: schema.String, Enum: []string{"UP", "DOWN"}}
+	t[460] = schema.Shape{Name: "Tenancy", Kind: schema.String, Enum: []string{"default", "dedicated", "host"}}
+	t[461] = schema.Shape{Name: "TrafficType", Kind: schema.String, Enum: []string{"ACCEPT", "REJECT", "ALL"}}
+	t[462] = schema.Shape{Name: "TransitGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayId", Index: 0, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "TransitGatewayArn", Index: 1, Shape: &t[424], Wire: "transitGatewayArn", QueryName: "TransitGatewayArn"},
+		{Name: "State", Index: 2, Shape: &t[476], Wire: "state", QueryName: "State"},
+		{Name: "OwnerId", Index: 3, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Description", Index: 4, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "CreationTime", Index: 5, Shape: &t[79], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
+		{Name: "Options", Index: 6, Shape: &t[475], Wire: "options", QueryName: "Options"},
+		{Name: "Tags", Index: 7, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[463] = schema.Shape{Name: "TransitGatewayAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}}
+	t[464] = schema.Shape{Name: "TransitGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[424], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "TransitGatewayOwnerId", Index: 2, Shape: &t[424], Wire: "transitGatewayOwnerId", QueryName: "TransitGatewayOwnerId"},
+		{Name: "ResourceOwnerId", Index: 3, Shape: &t[424], Wire: "resourceOwnerId", QueryName: "ResourceOwnerId"},
+		{Name: "ResourceType", Index: 4, Shape: &t[469], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "ResourceId", Index: 5, Shape: &t[424], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "State", Index: 6, Shape: &t[470], Wire: "state", QueryName: "State"},
+		{Name: "Association", Index: 7, Shape: &t[465], Wire: "association", QueryName: "Association"},
+		{Name: "CreationTime", Index: 8, Shape: &t[79], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
+		{Name: "Tags", Index: 9, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[465] = schema.Shape{Name: "TransitGatewayAttachmentAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayRouteTableId", Index: 0, Shape: &t[424], Wire: "transitGatewayRouteTableId", QueryName: "TransitGatewayRouteTableId"},
+		{Name: "TransitGatewayPolicyTableId", Index: 1, Shape: &t[424], Wire: "transitGatewayPolicyTableId", QueryName: "TransitGatewayPolicyTableId"},
+		{Name: "State", Index: 2, Shape: &t[463], Wire: "state", QueryName: "State"},
+	}}
+	t[466] = schema.Shape{Name: "TransitGatewayAttachmentId", Kind: schema.String}
+	t[467] = schema.Shape{Name: "TransitGatewayAttachmentIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[466], Wire: "member", QueryName: "Member"}}
+	t[468] = schema.Shape{Name: "TransitGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[464], Wire: "item", QueryName: "Item"}}
+	t[469] = schema.Shape{Name: "TransitGatewayAttachmentResourceType", Kind: schema.String, Enum: []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}}
+	t[470] = schema.Shape{Name: "TransitGatewayAttachmentState", Kind: schema.String, Enum: []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}}
+	t[471] = schema.Shape{Name: "TransitGatewayId", Kind: schema.String}
+	t[472] = schema.Shape{Name: "TransitGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[471], Wire: "item", QueryName: "Item"}}
+	t[473] = schema.Shape{Name: "TransitGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[462], Wire: "item", QueryName: "Item"}}
+	t[474] = schema.Shape{Name: "TransitGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[475] = schema.Shape{Name: "TransitGatewayOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AmazonSideAsn", Index: 0, Shape: &t[237], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
+		{Name: "TransitGatewayCidrBlocks", Index: 1, Shape: &t[489], Wire: "transitGatewayCidrBlocks", QueryName: "TransitGatewayCidrBlocks"},
+		{Name: "AutoAcceptSharedAttachments", Index: 2, Shape: &t[32], Wire: "autoAcceptSharedAttachments", QueryName: "AutoAcceptSharedAttachments"},
+		{Name: "DefaultRouteTableAssociation", Index: 3, Shape: &t[80], Wire: "defaultRouteTableAssociation", QueryName: "DefaultRouteTableAssociation"},
+		{Name: "AssociationDefaultRouteTableId", Index: 4, Shape: &t[424], Wire: "associationDefaultRouteTableId", QueryName: "AssociationDefaultRouteTableId"},
+		{Name: "DefaultRouteTablePropagation", Index: 5, Shape: &t[81], Wire: "defaultRouteTablePropagation", QueryName: "DefaultRouteTablePropagation"},
+		{Name: "PropagationDefaultRouteTableId", Index: 6, Shape: &t[424], Wire: "propagationDefaultRouteTableId", QueryName: "PropagationDefaultRouteTableId"},
+		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[547], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
+		{Name: "DnsSupport", Index: 8, Shape: &t[114], Wire: "dnsSupport", QueryName: "DnsSupport"},
+		{Name: "SecurityGroupReferencingSupport", Index: 9, Shape: &t[394], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
+		{Name: "MulticastSupport", Index: 10, Shape: &t[244], Wire: "multicastSupport", QueryName: "MulticastSupport"},
+		{Name: "EncryptionSupport", Index: 11, Shape: &t[134], Wire: "encryptionSupport", QueryName: "EncryptionSupport"},
+	}}
+	t[476] = schema.Shape{Name: "TransitGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "modifying", "deleting", "deleted"}}
+	t[477] = schema.Shape{Name: "TransitGatewayVpcAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[424], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "VpcId", Index: 2, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcOwnerId", Index: 3, Shape: &t[424], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
+		{Name: "State", Index: 4, Shape: &t[470], Wire: "state", QueryName: "State"},
+		{Name: "SubnetIds", Index: 5, Shape: &t[489], Wire: "subnetIds", QueryName: "SubnetIds"},
+		{Name: "CreationTime", Index: 6, Shape: &t[79], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
+		{Name: "Options", Index: 7, Shape: &t[479], Wire: "options", QueryName: "Options"},
+		{Name: "Tags", Index: 8, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[478] = schema.Shape{Name: "TransitGatewayVpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[477], Wire: "item", QueryName: "Item"}}
+	t[479] = schema.Shape{Name: "TransitGatewayVpcAttachmentOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsSupport", Index: 0, Shape: &t[114], Wire: "dnsSupport", QueryName: "DnsSupport"},
+		{Name: "SecurityGroupReferencingSupport", Index: 1, Shape: &t[394], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
+		{Name: "Ipv6Support", Index: 2, Shape: &t[231], Wire: "ipv6Support", QueryName: "Ipv6Support"},
+		{Name: "ApplianceModeSupport", Index: 3, Shape: &t[22], Wire: "applianceModeSupport", QueryName: "ApplianceModeSupport"},
+	}}
+	t[480] = schema.Shape{Name: "TunnelInsideIpVersion", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
+	t[481] = schema.Shape{Name: "TunnelOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OutsideIpAddress", Index: 0, Shape: &t[424], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
+		{Name: "TunnelInsideCidr", Index: 1, Shape: &t[424], Wire: "tunnelInsideCidr", QueryName: "TunnelInsideCidr"},
+		{Name: "TunnelInsideIpv6Cidr", Index: 2, Shape: &t[424], Wire: "tunnelInsideIpv6Cidr", QueryName: "TunnelInsideIpv6Cidr"},
+		{Name: "PreSharedKey", Index: 3, Shape: &t[315], Wire: "preSharedKey", QueryName: "PreSharedKey", Sensitive: true},
+		{Name: "Phase1LifetimeSeconds", Index: 4, Shape: &t[198], Wire: "phase1LifetimeSeconds", QueryName: "Phase1LifetimeSeconds"},
+		{Name: "Phase2LifetimeSeconds", Index: 5, Shape: &t[198], Wire: "phase2LifetimeSeconds", QueryName: "Phase2LifetimeSeconds"},
+		{Name: "RekeyMarginTimeSeconds", Index: 6, Shape: &t[198], Wire: "rekeyMarginTimeSeconds", QueryName: "RekeyMarginTimeSeconds"},
+		{Name: "RekeyFuzzPercentage", Index: 7, Shape: &t[198], Wire: "rekeyFuzzPercentage", QueryName: "RekeyFuzzPercentage"},
+		{Name: "ReplayWindowSize", Index: 8, Shape: &t[198], Wire: "replayWindowSize", QueryName: "ReplayWindowSize"},
+		{Name: "DpdTimeoutSeconds", Index: 9, Shape: &t[198], Wire: "dpdTimeoutSeconds", QueryName: "DpdTimeoutSeconds"},
+		{Name: "DpdTimeoutAction", Index: 10, Shape: &t[424], Wire: "dpdTimeoutAction", QueryName: "DpdTimeoutAction"},
+		{Name: "Phase1EncryptionAlgorithms", Index: 11, Shape: &t[300], Wire: "phase1EncryptionAlgorithmSet", QueryName: "Phase1EncryptionAlgorithmSet"},
+		{Name: "Phase2EncryptionAlgorithms", Index: 12, Shape: &t[306], Wire: "phase2EncryptionAlgorithmSet", QueryName: "Phase2EncryptionAlgorithmSet"},
+		{Name: "Phase1IntegrityAlgorithms", Index: 13, Shape: &t[302], Wire: "phase1IntegrityAlgorithmSet", QueryName: "Phase1IntegrityAlgorithmSet"},
+		{Name: "Phase2IntegrityAlgorithms", Index: 14, Shape: &t[308], Wire: "phase2IntegrityAlgorithmSet", QueryName: "Phase2IntegrityAlgorithmSet"},
+		{Name: "Phase1DHGroupNumbers", Index: 15, Shape: &t[298], Wire: "phase1DHGroupNumberSet", QueryName: "Phase1DHGroupNumberSet"},
+		{Name: "Phase2DHGroupNumbers", Index: 16, Shape: &t[304], Wire: "phase2DHGroupNumberSet", QueryName: "Phase2DHGroupNumberSet"},
+		{Name: "IkeVersions", Index: 17, Shape: &t[154], Wire: "ikeVersionSet", QueryName: "IkeVersionSet"},
+		{Name: "StartupAction", Index: 18, Shape: &t[424], Wire: "startupAction", QueryName: "StartupAction"},
+		{Name: "LogOptions", Index: 19, Shape: &t[557], Wire: "logOptions", QueryName: "LogOptions"},
+		{Name: "EnableTunnelLifecycleControl", Index: 20, Shape: &t[52], Wire: "enableTunnelLifecycleControl", QueryName: "EnableTunnelLifecycleControl"},
+	}}
+	t[482] = schema.Shape{Name: "TunnelOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[481], Wire: "item", QueryName: "Item"}}
+	t[483] = schema.Shape{Name: "UnsuccessfulItem", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Error", Index: 0, Shape: &t[484], Wire: "error", QueryName: "Error"},
+		{Name: "ResourceId", Index: 1, Shape: &t[424], Wire: "resourceId", QueryName: "ResourceId"},
+	}}
+	t[484] = schema.Shape{Name: "UnsuccessfulItemError", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[424], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[424], Wire: "message", QueryName: "Message"},
+	}}
+	t[485] = schema.Shape{Name: "UnsuccessfulItemSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[483], Wire: "item", QueryName: "Item"}}
+	t[486] = schema.Shape{Name: "UserIdGroupPair", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[424], Wire: "description", QueryName: "Description"},
+		{Name: "UserId", Index: 1, Shape: &t[424], Wire: "userId", QueryName: "UserId"},
+		{Name: "GroupName", Index: 2, Shape: &t[424], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "GroupId", Index: 3, Shape: &t[424], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "VpcId", Index: 4, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[424], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "PeeringStatus", Index: 6, Shape: &t[424], Wire: "peeringStatus", QueryName: "PeeringStatus"},
+	}}
+	t[487] = schema.Shape{Name: "UserIdGroupPairList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[486], Wire: "item", QueryName: "Item"}}
+	t[488] = schema.Shape{Name: "UserIdGroupPairSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[486], Wire: "item", QueryName: "Item"}}
+	t[489] = schema.Shape{Name: "ValueStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
+	t[490] = schema.Shape{Name: "VgwTelemetry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AcceptedRouteCount", Index: 0, Shape: &t[198], Wire: "acceptedRouteCount", QueryName: "AcceptedRouteCount"},
+		{Name: "LastStatusChange", Index: 1, Shape: &t[79], Wire: "lastStatusChange", QueryName: "LastStatusChange", TimestampFormat: schema.ISO8601},
+		{Name: "OutsideIpAddress", Index: 2, Shape: &t[424], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
+		{Name: "Status", Index: 3, Shape: &t[459], Wire: "status", QueryName: "Status"},
+		{Name: "StatusMessage", Index: 4, Shape: &t[424], Wire: "statusMessage", QueryName: "StatusMessage"},
+		{Name: "CertificateArn", Index: 5, Shape: &t[424], Wire: "certificateArn", QueryName: "CertificateArn"},
+	}}
+	t[491] = schema.Shape{Name: "VgwTelemetryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[490], Wire: "item", QueryName: "Item"}}
+	t[492] = schema.Shape{Name: "VirtualizationType", Kind: schema.String, Enum: []string{"hvm", "paravirtual"}}
+	t[493] = schema.Shape{Name: "Vpc", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OwnerId", Index: 0, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "InstanceTenancy", Index: 1, Shape: &t[460], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
+		{Name: "Ipv6CidrBlockAssociationSet", Index: 2, Shape: &t[529], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
+		{Name: "CidrBlockAssociationSet", Index: 3, Shape: &t[499], Wire: "cidrBlockAssociationSet", QueryName: "CidrBlockAssociationSet"},
+		{Name: "IsDefault", Index: 4, Shape: &t[52], Wire: "isDefault", QueryName: "IsDefault"},
+		{Name: "EncryptionControl", Index: 5, Shape: &t[502], Wire: "encryptionControl", QueryName: "EncryptionControl"},
+		{Name: "Tags", Index: 6, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "BlockPublicAccessStates", Index: 7, Shape: &t[51], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
+		{Name: "VpcId", Index: 8, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "State", Index: 9, Shape: &t[540], Wire: "state", QueryName: "State"},
+		{Name: "CidrBlock", Index: 10, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "DhcpOptionsId", Index: 11, Shape: &t[424], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
+	}}
+	t[494] = schema.Shape{Name: "VpcAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcId", Index: 0, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "State", Index: 1, Shape: &t[29], Wire: "state", QueryName: "State"},
+	}}
+	t[495] = schema.Shape{Name: "VpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[494], Wire: "item", QueryName: "Item"}}
+	t[496] = schema.Shape{Name: "VpcAttributeName", Kind: schema.String, Enum: []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"}}
+	t[497] = schema.Shape{Name: "VpcCidrAssociationId", Kind: schema.String}
+	t[498] = schema.Shape{Name: "VpcCidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "CidrBlock", Index: 1, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "CidrBlockState", Index: 2, Shape: &t[500], Wire: "cidrBlockState", QueryName: "CidrBlockState"},
+	}}
+	t[499] = schema.Shape{Name: "VpcCidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[498], Wire: "item", QueryName: "Item"}}
+	t[500] = schema.Shape{Name: "VpcCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[501], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[424], Wire: "statusMessage", QueryName: "StatusMessage"},
+	}}
+	t[501] = schema.Shape{Name: "VpcCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
+	t[502] = schema.Shape{Name: "VpcEncryptionControl", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcId", Index: 0, Shape: &t[526], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcEncryptionControlId", Index: 1, Shape: &t[508], Wire: "vpcEncryptionControlId", QueryName: "VpcEncryptionControlId"},
+		{Name: "Mode", Index: 2, Shape: &t[509], Wire: "mode", QueryName: "Mode"},
+		{Name: "State", Index: 3, Shape: &t[510], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 4, Shape: &t[424], Wire: "stateMessage", QueryName: "StateMessage"},
+		{Name: "ResourceExclusions", Index: 5, Shape: &t[507], Wire: "resourceExclusions", QueryName: "ResourceExclusions"},
+		{Name: "Tags", Index: 6, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[503] = schema.Shape{Name: "VpcEncryptionControlConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Mode", Index: 0, Shape: &t[509], Wire: "Mode", QueryName: "Mode", Required: true},
+		{Name: "InternetGatewayExclusion", Index: 1, Shape: &t[506], Wire: "InternetGatewayExclusion", QueryName: "InternetGatewayExclusion"},
+		{Name: "EgressOnlyInternetGatewayExclusion", Index: 2, Shape: &t[506], Wire: "EgressOnlyInternetGatewayExclusion", QueryName: "EgressOnlyInternetGatewayExclusion"},
+		{Name: "NatGatewayExclusion", Index: 3, Shape: &t[506], Wire: "NatGatewayExclusion", QueryName: "NatGatewayExclusion"},
+		{Name: "VirtualPrivateGatewayExclusion", Index: 4, Shape: &t[506], Wire: "VirtualPrivateGatewayExclusion", QueryName: "VirtualPrivateGatewayExclusion"},
+		{Name: "VpcPeeringExclusion", Index: 5, Shape: &t[506], Wire: "VpcPeeringExclusion", QueryName: "VpcPeeringExclusion"},
+		{Name: "LambdaExclusion", Index: 6, Shape: &t[506], Wire: "LambdaExclusion", QueryName: "LambdaExclusion"},
+		{Name: "VpcLatticeExclusion", Index: 7, Shape: &t[506], Wire: "VpcLatticeExclusion", QueryName: "VpcLatticeExclusion"},
+		{Name: "ElasticFileSystemExclusion", Index: 8, Shape: &t[506], Wire: "ElasticFileSystemExclusion", QueryName: "ElasticFileSystemExclusion"},
+	}}
+	t[504] = schema.Shape{Name: "VpcEncryptionControlExclusion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[505], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 1, Shape: &t[424], Wire: "stateMessage", QueryName: "StateMessage"},
+	}}
+	t[505] = schema.Shape{Name: "VpcEncryptionControlExclusionState", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
+	t[506] = schema.Shape{Name: "VpcEncryptionControlExclusionStateInput", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[507] = schema.Shape{Name: "VpcEncryptionControlExclusions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "InternetGateway", Index: 0, Shape: &t[504], Wire: "internetGateway", QueryName: "InternetGateway"},
+		{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[504], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
+		{Name: "NatGateway", Index: 2, Shape: &t[504], Wire: "natGateway", QueryName: "NatGateway"},
+		{Name: "VirtualPrivateGateway", Index: 3, Shape: &t[504], Wire: "virtualPrivateGateway", QueryName: "VirtualPrivateGateway"},
+		{Name: "VpcPeering", Index: 4, Shape: &t[504], Wire: "vpcPeering", QueryName: "VpcPeering"},
+		{Name: "Lambda", Index: 5, Shape: &t[504], Wire: "lambda", QueryName: "Lambda"},
+		{Name: "VpcLattice", Index: 6, Shape: &t[504], Wire: "vpcLattice", QueryName: "VpcLattice"},
+		{Name: "ElasticFileSystem", Index: 7, Shape: &t[504], Wire: "elasticFileSystem", QueryName: "ElasticFileSystem"},
+	}}
+	t[508] = schema.Shape{Name: "VpcEncryptionControlId", Kind: schema.String}
+	t[509] = schema.Shape{Name: "VpcEncryptionControlMode", Kind: schema.String, Enum: []string{"monitor", "enforce"}}
+	t[510] = schema.Shape{Name: "VpcEncryptionControlState", Kind: schema.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
+	t[511] = schema.Shape{Name: "VpcEndpoint", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcEndpointId", Index: 0, Shape: &t[424], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "VpcEndpointType", Index: 1, Shape: &t[524], Wire: "vpcEndpointType", QueryName: "VpcEndpointType"},
+		{Name: "VpcId", Index: 2, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "ServiceName", Index: 3, Shape: &t[424], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "State", Index: 4, Shape: &t[422], Wire: "state", QueryName: "State"},
+		{Name: "PolicyDocument", Index: 5, Shape: &t[424], Wire: "policyDocument", QueryName: "PolicyDocument"},
+		{Name: "RouteTableIds", Index: 6, Shape: &t[489], Wire: "routeTableIdSet", QueryName: "RouteTableIdSet"},
+		{Name: "SubnetIds", Index: 7, Shape: &t[489], Wire: "subnetIdSet", QueryName: "SubnetIdSet"},
+		{Name: "Groups", Index: 8, Shape: &t[147], Wire: "groupSet", QueryName: "GroupSet"},
+		{Name: "IpAddressType", Index: 9, Shape: &t[205], Wire: "ipAddressType", QueryName: "IpAddressType"},
+		{Name: "DnsOptions", Index: 10, Shape: &t[111], Wire: "dnsOptions", QueryName: "DnsOptions"},
+		{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[52], Wire: "privateDnsEnabled", QueryName: "PrivateDnsEnabled"},
+		{Name: "RequesterManaged", Index: 12, Shape: &t[52], Wire: "requesterManaged", QueryName: "RequesterManaged"},
+		{Name: "NetworkInterfaceIds", Index: 13, Shape: &t[489], Wire: "networkInterfaceIdSet", QueryName: "NetworkInterfaceIdSet"},
+		{Name: "DnsEntries", Index: 14, Shape: &t[109], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
+		{Name: "CreationTimestamp", Index: 15, Shape: &t[241], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
+		{Name: "Tags", Index: 16, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "OwnerId", Index: 17, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "LastError", Index: 18, Shape: &t[232], Wire: "lastError", QueryName: "LastError"},
+		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[439], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
+		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[439], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
+		{Name: "FailureReason", Index: 21, Shape: &t[424], Wire: "failureReason", QueryName: "FailureReason"},
+		{Name: "ServiceNetworkArn", Index: 22, Shape: &t[413], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ResourceConfigurationArn", Index: 23, Shape: &t[361], Wire: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+		{Name: "ServiceRegion", Index: 24, Shape: &t[424], Wire: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "PayerResponsibilities", Index: 25, Shape: &t[294], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet", OmitNil: true},
+	}}
+	t[512] = schema.Shape{Name: "VpcEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Id", Index: 0, Shape: &t[424], Wire: "id", QueryName: "Id"},
+		{Name: "VpcEndpointId", Index: 1, Shape: &t[516], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "ServiceNetworkArn", Index: 2, Shape: &t[413], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ServiceNetworkName", Index: 3, Shape: &t[424], Wire: "serviceNetworkName", QueryName: "ServiceNetworkName"},
+		{Name: "AssociatedResourceAccessibility", Index: 4, Shape: &t[424], Wire: "associatedResourceAccessibility", QueryName: "AssociatedResourceAccessibility"},
+		{Name: "FailureReason", Index: 5, Shape: &t[424], Wire: "failureReason", QueryName: "FailureReason"},
+		{Name: "FailureCode", Index: 6, Shape: &t[424], Wire: "failureCode", QueryName: "FailureCode"},
+		{Name: "DnsEntry", Index: 7, Shape: &t[108], Wire: "dnsEntry", QueryName: "DnsEntry"},
+		{Name: "PrivateDnsEntry", Index: 8, Shape: &t[108], Wire: "privateDnsEntry", QueryName: "PrivateDnsEntry"},
+		{Name: "AssociatedResourceArn", Index: 9, Shape: &t[424], Wire: "associatedResourceArn", QueryName: "AssociatedResourceArn"},
+		{Name: "ResourceConfigurationGroupArn", Index: 10, Shape: &t[424], Wire: "resourceConfigurationGroupArn", QueryName: "ResourceConfigurationGroupArn"},
+		{Name: "Tags", Index: 11, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+	}}
+	t[513] = schema.Shape{Name: "VpcEndpointAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[512], Wire: "item", QueryName: "Item"}}
+	t[514] = schema.Shape{Name: "VpcEndpointConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceId", Index: 0, Shape: &t[424], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "VpcEndpointId", Index: 1, Shape: &t[424], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "VpcEndpointOwner", Index: 2, Shape: &t[424], Wire: "vpcEndpointOwner", QueryName: "VpcEndpointOwner"},
+		{Name: "VpcEndpointState", Index: 3, Shape: &t[422], Wire: "vpcEndpointState", QueryName: "VpcEndpointState"},
+		{Name: "CreationTimestamp", Index: 4, Shape: &t[241], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
+		{Name: "DnsEntries", Index: 5, Shape: &t[109], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
+		{Name: "NetworkLoadBalancerArns", Index: 6, Shape: &t[489], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
+		{Name: "GatewayLoadBalancerArns", Index: 7, Shape: &t[489], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
+		{Name: "IpAddressType", Index: 8, Shape: &t[205], Wire: "ipAddressType", QueryName: "IpAddressType"},
+		{Name: "VpcEndpointConnectionId", Index: 9, Shape: &t[424], Wire: "vpcEndpointConnectionId", QueryName: "VpcEndpointConnectionId"},
+		{Name: "Tags", Index: 10, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcEndpointRegion", Index: 11, Shape: &t[424], Wire: "vpcEndpointRegion", QueryName: "VpcEndpointRegion"},
+		{Name: "PayerResponsibilities", Index: 12, Shape: &t[294], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet"},
+	}}
+	t[515] = schema.Shape{Name: "VpcEndpointConnectionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[514], Wire: "item", QueryName: "Item"}}
+	t[516] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String}
+	t[517] = schema.Shape{Name: "VpcEndpointIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[516], Wire: "item", QueryName: "Item"}}
+	t[518] = schema.Shape{Name: "VpcEndpointRouteTableIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[377], Wire: "item", QueryName: "Item"}}
+	t[519] = schema.Shape{Name: "VpcEndpointSecurityGroupIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "item", QueryName: "Item"}}
+	t[520] = schema.Shape{Name: "VpcEndpointServiceId", Kind: schema.String}
+	t[521] = schema.Shape{Name: "VpcEndpointServiceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[520], Wire: "item", QueryName: "Item"}}
+	t[522] = schema.Shape{Name: "VpcEndpointSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[511], Wire: "item", QueryName: "Item"}}
+	t[523] = schema.Shape{Name: "VpcEndpointSubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "item", QueryName: "Item"}}
+	t[524] = schema.Shape{Name: "VpcEndpointType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}, EnumFold: true}
+	t[525] = schema.Shape{Name: "VpcFlowLogId", Kind: schema.String}
+	t[526] = schema.Shape{Name: "VpcId", Kind: schema.String}
+	t[527] = schema.Shape{Name: "VpcIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[526], Wire: "VpcId", QueryName: "VpcId"}}
+	t[528] = schema.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[424], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[424], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[500], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
+		{Name: "NetworkBorderGroup", Index: 3, Shape: &t[424], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "Ipv6Pool", Index: 4, Shape: &t[424], Wire: "ipv6Pool", QueryName: "Ipv6Pool"},
+		{Name: "Ipv6AddressAttribute", Index: 5, Shape: &t[220], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
+		{Name: "IpSource", Index: 6, Shape: &t[213], Wire: "ipSource", QueryName: "IpSource"},
+	}}
+	t[529] = schema.Shape{Name: "VpcIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[528], Wire: "item", QueryName: "Item"}}
+	t[530] = schema.Shape{Name: "VpcList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[493], Wire: "item", QueryName: "Item"}}
+	t[531] = schema.Shape{Name: "VpcPeeringConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AccepterVpcInfo", Index: 0, Shape: &t[539], Wire: "accepterVpcInfo", QueryName: "AccepterVpcInfo"},
+		{Name: "ExpirationTime", Index: 1, Shape: &t[79], Wire: "expirationTime", QueryName: "ExpirationTime", TimestampFormat: schema.ISO8601},
+		{Name: "RequesterVpcInfo", Index: 2, Shape: &t[539], Wire: "requesterVpcInfo", QueryName: "RequesterVpcInfo"},
+		{Name: "Status", Index: 3, Shape: &t[537], Wire: "status", QueryName: "Status"},
+		{Name: "Tags", Index: 4, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[424], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+	}}
+	t[532] = schema.Shape{Name: "VpcPeeringConnectionId", Kind: schema.String}
+	t[533] = schema.Shape{Name: "VpcPeeringConnectionIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[532], Wire: "item", QueryName: "Item"}}
+	t[534] = schema.Shape{Name: "VpcPeeringConnectionIdWithResolver", Kind: schema.String}
+	t[535] = schema.Shape{Name: "VpcPeeringConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[531], Wire: "item", QueryName: "Item"}}
+	t[536] = schema.Shape{Name: "VpcPeeringConnectionOptionsDescription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[52], Wire: "allowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
+		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[52], Wire: "allowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
+		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[52], Wire: "allowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
+	}}
+	t[537] = schema.Shape{Name: "VpcPeeringConnectionStateReason", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[538], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[424], Wire: "message", QueryName: "Message"},
+	}}
+	t[538] = schema.Shape{Name: "VpcPeeringConnectionStateReasonCode", Kind: schema.String, Enum: []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}}
+	t[539] = schema.Shape{Name: "VpcPeeringConnectionVpcInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &t[424], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "Ipv6CidrBlockSet", Index: 1, Shape: &t[223], Wire: "ipv6CidrBlockSet", QueryName: "Ipv6CidrBlockSet"},
+		{Name: "CidrBlockSet", Index: 2, Shape: &t[65], Wire: "cidrBlockSet", QueryName: "CidrBlockSet"},
+		{Name: "OwnerId", Index: 3, Shape: &t[424], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PeeringOptions", Index: 4, Shape: &t[536], Wire: "peeringOptions", QueryName: "PeeringOptions"},
+		{Name: "VpcId", Index: 5, Shape: &t[424], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "Region", Index: 6, Shape: &t[424], Wire: "region", QueryName: "Region"},
+	}}
+	t[540] = schema.Shape{Name: "VpcState", Kind: schema.String, Enum: []string{"pending", "available"}}
+	t[541] = schema.Shape{Name: "VpcTenancy", Kind: schema.String, Enum: []string{"default"}}
+	t[542] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Category", Index: 0, Shape: &t[424], Wire: "category", QueryName: "Category"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[424], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "VpnConcentratorId", Index: 2, Shape: &t[424], Wire: "vpnConcentratorId", QueryName: "VpnConcentratorId"},
+		{Name: "CoreNetworkArn", Index: 3, Shape: &t[424], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
+		{Name: "CoreNetworkAttachmentArn", Index: 4, Shape: &t[424], Wire: "coreNetworkAttachmentArn", QueryName: "CoreNetworkAttachmentArn"},
+		{Name: "GatewayAssociationState", Index: 5, Shape: &t[140], Wire: "gatewayAssociationState", QueryName: "GatewayAssociationState"},
+		{Name: "Options", Index: 6, Shape: &t[546], Wire: "options", QueryName: "Options"},
+		{Name: "Routes", Index: 7, Shape: &t[554], Wire: "routes", QueryName: "Routes"},
+		{Name: "Tags", Index: 8, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VgwTelemetry", Index: 9, Shape: &t[491], Wire: "vgwTelemetry", QueryName: "VgwTelemetry"},
+		{Name: "PreSharedKeyArn", Index: 10, Shape: &t[424], Wire: "preSharedKeyArn", QueryName: "PreSharedKeyArn"},
+		{Name: "VpnConnectionId", Index: 11, Shape: &t[424], Wire: "vpnConnectionId", QueryName: "VpnConnectionId"},
+		{Name: "State", Index: 12, Shape: &t[552], Wire: "state", QueryName: "State"},
+		{Name: "CustomerGatewayConfiguration", Index: 13, Shape: &t[75], Wire: "customerGatewayConfiguration", QueryName: "CustomerGatewayConfiguration", Sensitive: true},
+		{Name: "Type", Index: 14, Shape: &t[141], Wire: "type", QueryName: "Type"},
+		{Name: "CustomerGatewayId", Index: 15, Shape: &t[424], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
+		{Name: "VpnGatewayId", Index: 16, Shape: &t[424], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
+	}}
+	t[543] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
+	t[544] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[543], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
+	t[545] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[542], Wire: "item", QueryName: "Item"}}
+	t[546] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnableAcceleration", Index: 0, Shape: &t[52], Wire: "enableAcceleration", QueryName: "EnableAcceleration"},
+		{Name: "StaticRoutesOnly", Index: 1, Shape: &t[52], Wire: "staticRoutesOnly", QueryName: "StaticRoutesOnly"},
+		{Name: "LocalIpv4NetworkCidr", Index: 2, Shape: &t[424], Wire: "localIpv4NetworkCidr", QueryName: "LocalIpv4NetworkCidr"},
+		{Name: "RemoteIpv4NetworkCidr", Index: 3, Shape: &t[424], Wire: "remoteIpv4NetworkCidr", QueryName: "RemoteIpv4NetworkCidr"},
+		{Name: "LocalIpv6NetworkCidr", Index: 4, Shape: &t[424], Wire: "localIpv6NetworkCidr", QueryName: "LocalIpv6NetworkCidr"},
+		{Name: "RemoteIpv6NetworkCidr", Index: 5, Shape: &t[424], Wire: "remoteIpv6NetworkCidr", QueryName: "RemoteIpv6NetworkCidr"},
+		{Name: "OutsideIpAddressType", Index: 6, Shape: &t[424], Wire: "outsideIpAddressType", QueryName: "OutsideIpAddressType"},
+		{Name: "TransportTransitGatewayAttachmentId", Index: 7, Shape: &t[424], Wire: "transportTransitGatewayAttachmentId", QueryName: "TransportTransitGatewayAttachmentId"},
+		{Name: "TunnelInsideIpVersion", Index: 8, Shape: &t[480], Wire: "tunnelInsideIpVersion", QueryName: "TunnelInsideIpVersion"},
+		{Name: "TunnelOptions", Index: 9, Shape: &t[482], Wire: "tunnelOptionSet", QueryName: "TunnelOptionSet"},
+		{Name: "TunnelBandwidth", Index: 10, Shape: &t[556], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
+	}}
+	t[547] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[548] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AmazonSideAsn", Index: 0, Shape: &t[237], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
+		{Name: "Tags", Index: 1, Shape: &t[454], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpnGatewayId", Index: 2, Shape: &t[424], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
+		{Name: "State", Index: 3, Shape: &t[552], Wire: "state", QueryName: "State"},
+		{Name: "Type", Index: 4, Shape: &t[141], Wire: "type", QueryName: "Type"},
+		{Name: "AvailabilityZone", Index: 5, Shape: &t[424], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "VpcAttachments", Index: 6, Shape: &t[495], Wire: "attachments", QueryName: "Attachments"},
+	}}
+	t[549] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
+	t[550] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[549], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
+	t[551] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[548], Wire: "item", QueryName: "Item"}}
+	t[552] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
+	t[553] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[424], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+		{Name: "Source", Index: 1, Shape: &t[555], Wire: "source", QueryName: "Source"},
+		{Name: "State", Index: 2, Shape: &t[552], Wire: "state", QueryName: "State"},
+	}}
+	t[554] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[553], Wire: "item", QueryName: "Item"}}
+	t[555] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
+	t[556] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
+	t[557] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CloudWatchLogOptions", Index: 0, Shape: &t[66], Wire: "cloudWatchLogOptions", QueryName: "CloudWatchLogOptions"},
+	}}
+	t[558] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "ZoneId", QueryName: "ZoneId"}}
+	t[559] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "ZoneName", QueryName: "ZoneName"}}
 	return t
 }
 

@@ -6,6 +6,18 @@ package ec2
 
 import "time"
 
+// AcceptVpcEndpointConnectionsInput is the input of AcceptVpcEndpointConnections.
+type AcceptVpcEndpointConnectionsInput struct {
+	DryRun         *bool
+	ServiceId      *string  // required
+	VpcEndpointIds []string // required
+}
+
+// AcceptVpcEndpointConnectionsOutput is the output of AcceptVpcEndpointConnections.
+type AcceptVpcEndpointConnectionsOutput struct {
+	Unsuccessful []UnsuccessfulItem
+}
+
 // AcceptVpcPeeringConnectionInput is the input of AcceptVpcPeeringConnection.
 type AcceptVpcPeeringConnectionInput struct {
 	DryRun                 *bool
@@ -531,6 +543,25 @@ type CreateVpcEndpointOutput struct {
 	ClientToken *string
 }
 
+// CreateVpcEndpointServiceConfigurationInput is the input of CreateVpcEndpointServiceConfiguration.
+type CreateVpcEndpointServiceConfigurationInput struct {
+	DryRun                  *bool
+	AcceptanceRequired      *bool
+	PrivateDnsName          *string
+	NetworkLoadBalancerArns []string
+	GatewayLoadBalancerArns []string
+	SupportedIpAddressTypes []string
+	SupportedRegions        []string
+	ClientToken             *string
+	TagSpecifications       []TagSpecification
+}
+
+// CreateVpcEndpointServiceConfigurationOutput is the output of CreateVpcEndpointServiceConfiguration.
+type CreateVpcEndpointServiceConfigurationOutput struct {
+	ServiceConfiguration *ServiceConfiguration
+	ClientToken          *string
+}
+
 // CreateVpcPeeringConnectionInput is the input of CreateVpcPeeringConnection.
 type CreateVpcPeeringConnectionInput struct {
 	PeerRegion        *string
@@ -696,6 +727,17 @@ type DeleteVpcInput struct {
 
 // DeleteVpcOutput is the output of DeleteVpc.
 type DeleteVpcOutput struct {
+}
+
+// DeleteVpcEndpointServiceConfigurationsInput is the input of DeleteVpcEndpointServiceConfigurations.
+type DeleteVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool
+	ServiceIds []string // required
+}
+
+// DeleteVpcEndpointServiceConfigurationsOutput is the output of DeleteVpcEndpointServiceConfigurations.
+type DeleteVpcEndpointServiceConfigurationsOutput struct {
+	Unsuccessful []UnsuccessfulItem
 }
 
 // DeleteVpcEndpointsInput is the input of DeleteVpcEndpoints.
@@ -1200,6 +1242,21 @@ type DescribeVpcEndpointServiceConfigurationsOutput struct {
 	NextToken             *string
 }
 
+// DescribeVpcEndpointServicePermissionsInput is the input of DescribeVpcEndpointServicePermissions.
+type DescribeVpcEndpointServicePermissionsInput struct {
+	DryRun     *bool
+	ServiceId  *string // required
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  *string
+}
+
+// DescribeVpcEndpointServicePermissionsOutput is the output of DescribeVpcEndpointServicePermissions.
+type DescribeVpcEndpointServicePermissionsOutput struct {
+	AllowedPrincipals []AllowedPrincipal
+	NextToken         *string
+}
+
 // DescribeVpcEndpointServicesInput is the input of DescribeVpcEndpointServices.
 type DescribeVpcEndpointServicesInput struct {
 	DryRun         *bool
@@ -1524,6 +1581,54 @@ type ModifyVpcEndpointOutput struct {
 	Return *bool
 }
 
+// ModifyVpcEndpointServiceConfigurationInput is the input of ModifyVpcEndpointServiceConfiguration.
+type ModifyVpcEndpointServiceConfigurationInput struct {
+	DryRun                        *bool
+	ServiceId                     *string // required
+	PrivateDnsName                *string
+	RemovePrivateDnsName          *bool
+	AcceptanceRequired            *bool
+	AddNetworkLoadBalancerArns    []string
+	RemoveNetworkLoadBalancerArns []string
+	AddGatewayLoadBalancerArns    []string
+	RemoveGatewayLoadBalancerArns []string
+	AddSupportedIpAddressTypes    []string
+	RemoveSupportedIpAddressTypes []string
+	AddSupportedRegions           []string
+	RemoveSupportedRegions        []string
+}
+
+// ModifyVpcEndpointServiceConfigurationOutput is the output of ModifyVpcEndpointServiceConfiguration.
+type ModifyVpcEndpointServiceConfigurationOutput struct {
+	Return *bool
+}
+
+// ModifyVpcEndpointServicePayerResponsibilityInput is the input of ModifyVpcEndpointServicePayerResponsibility.
+type ModifyVpcEndpointServicePayerResponsibilityInput struct {
+	DryRun              *bool
+	ServiceId           *string // required
+	PayerResponsibility *string // required; one of PayerResponsibility
+}
+
+// ModifyVpcEndpointServicePayerResponsibilityOutput is the output of ModifyVpcEndpointServicePayerResponsibility.
+type ModifyVpcEndpointServicePayerResponsibilityOutput struct {
+	ReturnValue *bool
+}
+
+// ModifyVpcEndpointServicePermissionsInput is the input of ModifyVpcEndpointServicePermissions.
+type ModifyVpcEndpointServicePermissionsInput struct {
+	DryRun                  *bool
+	ServiceId               *string // required
+	AddAllowedPrincipals    []string
+	RemoveAllowedPrincipals []string
+}
+
+// ModifyVpcEndpointServicePermissionsOutput is the output of ModifyVpcEndpointServicePermissions.
+type ModifyVpcEndpointServicePermissionsOutput struct {
+	AddedPrincipals []AddedPrincipal
+	ReturnValue     *bool
+}
+
 // ModifyVpcPeeringConnectionOptionsInput is the input of ModifyVpcPeeringConnectionOptions.
 type ModifyVpcPeeringConnectionOptionsInput struct {
 	AccepterPeeringConnectionOptions  *PeeringConnectionOptionsRequest
@@ -1548,6 +1653,18 @@ type ModifyVpcTenancyInput struct {
 // ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
 type ModifyVpcTenancyOutput struct {
 	ReturnValue *bool
+}
+
+// RejectVpcEndpointConnectionsInput is the input of RejectVpcEndpointConnections.
+type RejectVpcEndpointConnectionsInput struct {
+	DryRun         *bool
+	ServiceId      *string  // required
+	VpcEndpointIds []string // required
+}
+
+// RejectVpcEndpointConnectionsOutput is the output of RejectVpcEndpointConnections.
+type RejectVpcEndpointConnectionsOutput struct {
+	Unsuccessful []UnsuccessfulItem
 }
 
 // RejectVpcPeeringConnectionInput is the input of RejectVpcPeeringConnection.
@@ -1709,6 +1826,17 @@ type RevokeSecurityGroupIngressOutput struct {
 	RevokedSecurityGroupRules []RevokedSecurityGroupRule
 }
 
+// StartVpcEndpointServicePrivateDnsVerificationInput is the input of StartVpcEndpointServicePrivateDnsVerification.
+type StartVpcEndpointServicePrivateDnsVerificationInput struct {
+	DryRun    *bool
+	ServiceId *string // required
+}
+
+// StartVpcEndpointServicePrivateDnsVerificationOutput is the output of StartVpcEndpointServicePrivateDnsVerification.
+type StartVpcEndpointServicePrivateDnsVerificationOutput struct {
+	ReturnValue *bool
+}
+
 // UnassignIpv6AddressesInput is the input of UnassignIpv6Addresses.
 type UnassignIpv6AddressesInput struct {
 	Ipv6Prefixes       []string
@@ -1793,6 +1921,14 @@ type AddPrefixListEntry struct {
 	Description *string
 }
 
+// AddedPrincipal is a structure of the model.
+type AddedPrincipal struct {
+	PrincipalType       *string // one of PrincipalType
+	Principal           *string
+	ServicePermissionId *string
+	ServiceId           *string
+}
+
 // Address is a structure of the model.
 type Address struct {
 	AllocationId            *string
@@ -1819,6 +1955,15 @@ type AddressAttribute struct {
 	AllocationId    *string
 	PtrRecord       *string
 	PtrRecordUpdate *PtrUpdateStatus
+}
+
+// AllowedPrincipal is a structure of the model.
+type AllowedPrincipal struct {
+	PrincipalType       *string // one of PrincipalType
+	Principal           *string
+	ServicePermissionId *string
+	Tags                []Tag
+	ServiceId           *string
 }
 
 // AssignedPrivateIpAddress is a structure of the model.

@@ -226,10 +226,10 @@ func TestPrivateNamesOfServices(t *testing.T) {
 			s.Registered, s.Name, s.PrivateName = true, "com.example.blobs", "*.blobs.example"
 		}, []string{"blobs.example", "*.blobs.example"}},
 		"verified": {func(s *model.EndpointService) {
-			s.Account, s.PrivateName, s.Verification.State = servicetest.Account, "db.example", "verified"
+			s.Account, s.PrivateName, s.Verification.State = servicetest.Account, "db.example", model.DomainVerified
 		}, []string{"db.example"}},
 		"not verified": {func(s *model.EndpointService) {
-			s.Account, s.PrivateName, s.Verification.State = servicetest.Account, "db2.example", "pendingVerification"
+			s.Account, s.PrivateName, s.Verification.State = servicetest.Account, "db2.example", model.DomainPending
 		}, nil},
 	} {
 		s := h.offer(t, "vpce-svc-"+strings.ReplaceAll(name, " ", "-"), c.change)

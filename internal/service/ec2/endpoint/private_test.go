@@ -204,7 +204,7 @@ func TestPrivateDNSConflictsThatComeLater(t *testing.T) {
 				row.Verification = "dv-1"
 				state.ResourceConfigurations.Put(tx, row)
 				state.DomainVerifications.Put(tx, &model.DomainVerification{
-					Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "dv-1"}, Domain: "example.com", State: model.DomainVerified,
+					Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "dv-1"}, Domain: "example.com", Proof: model.Proof{State: model.DomainVerified},
 				})
 			})
 			return *e.VpcEndpointId

@@ -63,11 +63,16 @@ type Listing[T state.Resource[T]] struct {
 	// Others gives the rows of other accounts that the caller sees, in no particular order;
 	// nil when there are none.
 	Others func(*table.Txn, access.View) []T
+	// Except says which rows of the table are none of these resources; nil is none of them.
+	Except func(T) bool
 }
 
 // rows gives all rows that the caller sees, in the order of their ids.
 func (l Listing[T]) rows(tx *table.Txn, who access.View) iter.Seq[T] {
 	own := view.All(tx, who, l.Table)
+	if l.Except != nil {
+		own = Taken(own, func(row T) bool { return !l.Except(row) })
+	}
 	if l.Others == nil {
 		return own
 	}
@@ -83,6 +88,9 @@ func (l Listing[T]) rows(tx *table.Txn, who access.View) iter.Seq[T] {
 // row gives the row with an id that the caller sees.
 func (l Listing[T]) row(tx *table.Txn, who access.View, id string) (T, error) {
 	row, err := Get(tx, who, l.Table, id)
+	if err == nil && l.Except != nil && l.Except(row) {
+		err = Unknown(l.Table.Kind(), id)
+	}
 	if err == nil || l.Others == nil {
 		return row, err
 	}

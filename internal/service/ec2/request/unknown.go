@@ -39,6 +39,7 @@ var unknown = map[string]refusal{
 	shape.ResourceTypeVpcEndpointService:        {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
 	shape.ResourceTypeNatgateway:                {"InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist"},
 	shape.ResourceTypeVpcPeeringConnection:      {"InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist"},
+	state.EndpointServices.Kind():               {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
 	state.NATGateways.Kind():                    {"NatGatewayNotFound", "The Nat Gateway %s was not found"}, // to its own operations
 }
 
