@@ -121,6 +121,7 @@ func TestASharedResourceIsReachedFromAnotherAccount(t *testing.T) {
 	e = b.endpoint(s.resource)
 	expectSource(t, b.client, e.Address(), sources)
 	b.cut(s, e, b.Postern, dial(t, b.client, at(e.Address())))
+	b.asksToBeAccepted(s)
 }
 
 // cut ends an association by one side, by the name that it has there: its connections end and
