@@ -325,7 +325,7 @@ func (d *daemon) services(p postern.Observer, spaces postern.Namespaces, kept *t
 		{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 		{Service: route53shape.Service, API: &route53.API{Env: d.env}},
 		{Service: ramshape.Service, API: &ram.API{Env: d.env}},
-		{Service: elbshape.Service, API: &elbv2.API{Env: d.env}},
+		{Service: elbshape.Service, API: &elbv2.API{Env: d.env, Findings: findingsOf(p)}},
 		{Service: rdsshape.Service, API: &rds.API{Env: d.env, Logs: databaseLogs(d.config.databases())}},
 		{Service: stsshape.Service, API: sts.API{Env: d.env}},
 		{Service: iamshape.Service, API: &iam.API{Env: d.env}},

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/internal/service/elbv2"
 	"github.com/posternhq/postern/internal/service/postern"
 )
 
@@ -107,6 +108,24 @@ func followed(n follow.Observation) postern.FollowedName {
 		out.Addresses = append(out.Addresses, postern.FollowedAddress{Address: a.Addr.String(), Used: a.Used, Down: a.Down})
 	}
 	return out
+}
+
+// findings tells how the targets of a target group are found.
+func (p *plane) findings(group string) (found []elbv2.Finding) {
+	for _, m := range p.agent.Health() {
+		if m.Group == group {
+			found = append(found, elbv2.Finding{At: m.At, Healthy: m.Health == follow.Healthy, Unhealthy: m.Health == follow.Unhealthy, Why: m.Why})
+		}
+	}
+	return found
+}
+
+// findingsOf is nil for an observer that asks no targets.
+func findingsOf(o postern.Observer) func(group string) []elbv2.Finding {
+	if p, ok := o.(*plane); ok {
+		return p.findings
+	}
+	return nil
 }
 
 // addMakers adds the makers of rows that cannot do their work.

@@ -152,22 +152,27 @@ func (r *reading) balancerViews(vpc string) (entries []desired.Entry) {
 	return entries
 }
 
-// balancerNames gives a load balancer its names: that of all its addresses, and one for each
-// zone.
+// balancerNames gives a load balancer its names: that of all its addresses, whoever asks, and
+// one for each zone.
 func (r *reading) balancerNames(b *model.LoadBalancer, doors []desired.ZoneAddr) []desired.Entry {
 	if !r.named() {
 		return nil
 	}
 	zone := r.balancerZone(b.Region)
-	named := newNamedAddresses(zone.ID, "")
+	entries := []desired.Entry{zone}
+	all := desired.NameRecord{Zone: zone.ID, Name: b.NameIn(zone.Name), Type: "A", TTL: balancerTTL}
 	for _, door := range doors {
-		named.add(b.NameIn(zone.Name), door)
-		named.add(b.ZonalNameIn(zone.Name, door.Zone), door)
+		zonal := all
+		zonal.Name, zonal.Data = b.ZonalNameIn(zone.Name, door.Zone), []string{door.Addr.String()}
+		entries = append(entries, zonal)
 	}
-	for i := range named.all {
-		named.all[i].TTL = balancerTTL
+	for _, door := range doors {
+		all.Data = append(all.Data, door.Addr.String())
 	}
-	return append(named.records(), zone)
+	if len(doors) > 0 {
+		entries = append(entries, all)
+	}
+	return entries
 }
 
 // balanced says where connections of an endpoint to an endpoint service configuration

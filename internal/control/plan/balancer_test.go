@@ -103,8 +103,8 @@ func TestNamesOfABalancer(t *testing.T) {
 	w.put(t, append(rows, other, somebody)...)
 	text := w.kinds("record", "view")
 	for _, line := range []string{
-		"record zone:load-balancers/us-east-1 web-1.elb.us-east-1.postern.internal./A ttl=60 near=10.0.1.100@z1,10.0.2.100@z2\n",
-		"record zone:load-balancers/us-east-1 z1.web-1.elb.us-east-1.postern.internal./A ttl=60 near=10.0.1.100@z1\n",
+		"record zone:load-balancers/us-east-1 web-1.elb.us-east-1.postern.internal./A ttl=60 data=10.0.1.100,10.0.2.100\n",
+		"record zone:load-balancers/us-east-1 z1.web-1.elb.us-east-1.postern.internal./A ttl=60 data=10.0.1.100\n",
 		"view zone:vpc-a load-balancers/us-east-1\n", "view zone:vpc-b load-balancers/us-east-1\n",
 	} {
 		if !strings.Contains(text, line) {

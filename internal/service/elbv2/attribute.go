@@ -75,7 +75,7 @@ func fixed[T any](key, value, why string) attribute[T] {
 
 const (
 	noLogs     = "there is no S3 here; connections are on record in the flow of the endpoint and in the audit log"
-	noAffinity = "names are answered with all addresses, those of the own zone first"
+	noAffinity = "names are answered with all addresses, whoever asks"
 	noShift    = "there is no Application Recovery Controller here"
 	noProxy    = "no process is in the way that could write the header"
 	noSticky   = "clients come by a load balancer's address"

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
+)
+
+// introduce has a workload answer each connection to a port with its own address and the
+// other's, until the listener is closed; connections that are there go on.
+func introduce(t *testing.T, w *postern.Workload, port int) net.Listener {
+	t.Helper()
+	l, err := w.Listen("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if _, err := fmt.Fprintf(c, "%s %s\n", w.IP, c.RemoteAddr()); err == nil {
+					_, _ = io.Copy(c, c)
+				}
+			}()
+		}
+	}()
+	return l
+}
+
+// meet connects and says who answers, and whom that one sees.
+func meet(from *postern.Workload, address string) (who, sees netip.Addr, conn net.Conn, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
+	defer cancel()
+	if conn, err = from.Dial(ctx, "tcp", address); err != nil {
+		return who, sees, nil, err
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	name, other, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if err == nil {
+		who, err = netip.ParseAddr(name)
+	}
+	source, otherErr := netip.ParseAddrPort(other)
+	if err == nil {
+		err = otherErr
+	}
+	if err != nil {
+		conn.Close()
+		return who, sees, nil, err
+	}
+	return who, source.Addr().Unmap(), conn, nil
+}
+
+// TestNetworkLoadBalancer leads clients of its VPC to targets at another port: to those of the
+// zone, then to all, and when one does not answer any more to the other.
+func TestNetworkLoadBalancer(t *testing.T) {
+	p := postern.Start(t)
+	vpc := p.VPC("10.0.0.0/16")
+	a, b := vpc.Subnet(0, "10.0.1.0/24"), vpc.Subnet(1, "10.0.2.0/24")
+	open := vpc.OpenGroup()
+	client, one, two := a.Workload("10.0.1.9", open), a.Workload("10.0.1.10", open), b.Workload("10.0.2.10", open)
+	first := introduce(t, one, 8443)
+	introduce(t, two, 8443)
+	lb := vpc.Balancer("shop", []*postern.Subnet{a, b}, nil, 443, 8443)
+	lb.Register(one.IP, two.IP)
+	lb.AwaitHealth(one.IP, "healthy")
+	lb.AwaitHealth(two.IP, "healthy")
+	door := hostPort(lb.Addresses[a.Zone], 443)
+	for range 8 {
+		who, sees, conn, err := meet(client, door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if who != one.IP || sees != lb.Addresses[a.Zone] {
+			t.Fatalf("%s answers and sees %s, want %s of the zone, which sees %s", who, sees, one.IP, lb.Addresses[a.Zone])
+		}
+	}
+	expectRefusal(t, client, hostPort(lb.Addresses[a.Zone], 8443)) // no listener's
+	if _, _, conn, err := meet(one, door); err != nil {
+		t.Errorf("a target that is a client, too: %v", err)
+	} else {
+		conn.Close()
+	}
+	addrs, err := resolve(client, lb.Name)
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	if want := []netip.Addr{lb.Addresses[a.Zone], lb.Addresses[b.Zone]}; err != nil || !slices.Equal(addrs, want) {
+		t.Errorf("the name leads to %v, %v, want %v", addrs, err, want)
+	}
+
+	lb.Set("load_balancing.cross_zone.enabled", "true")
+	kept := map[netip.Addr]net.Conn{}
+	p.Await("both targets to answer", func() (bool, error) {
+		who, _, conn, err := meet(client, door)
+		if err != nil {
+			return false, err
+		}
+		if kept[who] != nil {
+			conn.Close()
+		} else {
+			t.Cleanup(func() { conn.Close() })
+			kept[who] = conn
+		}
+		return len(kept) == 2, nil
+	})
+
+	first.Close()
+	lb.AwaitHealth(one.IP, "unhealthy")
+	expectReset(t, "a client of what is unhealthy", kept[one.IP])
+	for range 8 {
+		who, _, conn, err := meet(client, door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if who != two.IP {
+			t.Fatalf("%s answers, which is unhealthy", who)
+		}
+	}
+	if _, err := fmt.Fprintln(kept[two.IP], "still"); err != nil {
+		t.Error(err)
+	} else if line, err := bufio.NewReader(kept[two.IP]).ReadString('\n'); err != nil || line != "still\n" {
+		t.Errorf("a connection to the other one: %q, %v", line, err)
+	}
+	p.Verify()
+
+	lb.Delete()
+	expectReset(t, "a client of what is gone", kept[two.IP])
+	expectRefusal(t, client, door)
+	p.Verify()
+}
