@@ -92,7 +92,8 @@ const serviceNames = "interface-endpoints"
 
 // deriveCalled gives the names of an interface endpoint the addresses from which there is a
 // way: the regional and the zonal ones, and in its own VPC those of its service, if it wants
-// them. They are not there before packets have got through for the first time. Until then the
+// them. They are not there before packets have got through for the first time, since the
+// endpoint was accepted where somebody is asked. Until then the
 // names of a service go on leading where they led, to which clients may have connections.
 func (r *reading) deriveCalled(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
@@ -102,7 +103,10 @@ func (r *reading) deriveCalled(ref model.Ref) derived {
 	waiting := derived{value: false} // with a value it is derived again when there is more
 	status, ok := state.Statuses.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	offer, there := state.OfferOf(r.tx, ep)
-	if !ok || !status.Established || !there || !ep.Accepted() || len(ep.Interfaces) == 0 {
+	if !ok || !there || !ep.Accepted() || len(ep.Interfaces) == 0 {
+		return waiting
+	}
+	if got := status.State == model.StatusReady && status.Generation >= ep.Generation; !got && status.Names.State == model.StatusUnsaid {
 		return waiting
 	}
 	d := derived{subjects: []standing{newStanding(SubjectNames, ep.NamesRef(), stamp(ep.CreatedAt, ep.UpdatedAt), false)}}

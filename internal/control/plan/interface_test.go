@@ -88,7 +88,12 @@ func TestOnlyAcceptedEndpointsLeadSomewhere(t *testing.T) {
 		}
 		row = row.Clone()
 		row.Acceptance = model.AcceptanceAccepted
-		if w.put(t, row); !strings.Contains(w.way(), "endpoint vpc-a 10.0.1.100") {
+		row.Update(time.Unix(2, 0))
+		w.put(t, row)
+		if names := namesIn(w.plan.Entries()); strings.Contains(names, "record") {
+			t.Errorf("%s, and accepted: before any packet got through there are\n%s", acceptance, names)
+		}
+		if !strings.Contains(w.way(), "endpoint vpc-a 10.0.1.100") {
 			t.Errorf("%s, and accepted: it leads nowhere", acceptance)
 		}
 	}
@@ -128,7 +133,7 @@ func TestNamesOfAnInterfaceEndpoint(t *testing.T) {
 		t.Errorf("for its name wait %v", got)
 	}
 	lost := ready()
-	lost.State, lost.Reason = model.StatusFailed, "no kernel"
+	lost.State, lost.Reason, lost.Names.State = model.StatusFailed, "no kernel", model.StatusReady
 	if r := w.put(t, lost); len(r.Put)+len(r.Delete) > 0 {
 		t.Errorf("what packets suffer changes names: %v %v", r.Put, r.Delete)
 	}
