@@ -59,6 +59,7 @@ func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 	}
 	provider, behind := network()
 	vpc, subnet = network()
+	harness.Must(c.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{VpcId: &vpc, EnableDnsHostnames: &ec2types.AttributeBooleanValue{Value: aws.Bool(true)}}))(t)
 	gateway := harness.Must(l.CreateResourceGateway(ctx, &vpclattice.CreateResourceGatewayInput{
 		Name: aws.String("databases"), VpcIdentifier: &provider, SubnetIds: []string{behind},
 	}))(t)
