@@ -30,7 +30,7 @@ const (
 type daemon struct{ *postern.Postern }
 
 // quotas are what the largest crowd fits into.
-const quotas = "vpcs-per-region=5000;endpoints-per-vpc=5000;interfaces-per-region=100000;configurations-per-region=5000;children-per-group=100"
+const quotas = "vpcs-per-region=5000;endpoints-per-vpc=5000;interfaces-per-region=100000;configurations-per-region=5000;children-per-group=100;interface-endpoints-per-vpc=100"
 
 func newDaemon(binary string) (*daemon, error) {
 	p, err := postern.New(binary, "--tls", "--tls-listen", "127.0.0.1:0", "--log-format", "json", "--quota", quotas)

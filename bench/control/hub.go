@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -30,16 +31,21 @@ type hubScale struct{ children, vpcs, added, rounds int }
 // name is how the hub is called in the tables.
 func (s hubScale) name() string { return fmt.Sprintf("%d children, %d VPCs", s.children, s.vpcs) }
 
-// hub is a daemon with a group of resource configurations, which many VPCs reach by one
-// endpoint each.
+// service is what the hub's interface endpoints lead to, and where.
+const (
+	service     = "com.amazonaws.us-east-1.ec2"
+	servicePort = "443"
+)
+
+// hub is a daemon with a group whose children are interface endpoints of one VPC, and which
+// many VPCs reach by one endpoint each.
 type hub struct {
 	*daemon
 	hubScale
-	provider       *postern.VPC
-	server, client *testnet.NS // the client is in the last of the VPCs
-	listener       net.Listener
-	group          string
-	endpoints      []string // by VPC
+	client    *testnet.NS // in the last of the VPCs
+	group     string
+	names     []string // of the interface endpoints, one more than there are children
+	endpoints []string // by VPC
 }
 
 // makeHub starts a daemon and fills it. What was made is in the hub also when it fails; the
@@ -67,32 +73,30 @@ func makeHub(ctx context.Context, binary string, s hubScale) (h *hub, err error)
 
 // close takes everything away that belongs to the hub.
 func (h *hub) close() (err error) {
-	if h.listener != nil {
-		err = h.listener.Close()
-	}
 	if h.daemon != nil {
-		err = errors.Join(err, h.daemon.close())
+		err = h.daemon.close()
 	}
-	for _, ns := range []*testnet.NS{h.server, h.client} {
-		if ns != nil {
-			err = errors.Join(err, ns.Close())
-		}
+	if h.client != nil {
+		err = errors.Join(err, h.client.Close())
 	}
 	return err
 }
 
-// provide makes the hub's VPC with a server, and the group with its children.
+// provide makes the hub's VPC with its interface endpoints, and the group with its children.
 func (h *hub) provide(ctx context.Context) (arn string, err error) {
-	if h.provider, err = h.VPC(ctx, networkCIDR, networkCIDR); err != nil {
+	v, err := h.VPC(ctx, networkCIDR, networkCIDR)
+	if err != nil {
 		return "", err
 	}
-	if h.server, err = attach(ctx, h.provider); err != nil {
-		return "", err
+	h.names = make([]string, h.children+1)
+	err = inLanes(ctx, len(h.names), func(ctx context.Context, i int) (err error) {
+		h.names[i], err = h.interfaceEndpoint(ctx, v)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("make %d interface endpoints: %w", len(h.names), err)
 	}
-	if h.listener, err = h.server.Serve("tcp", net.JoinHostPort(workloadAddr, port)); err != nil {
-		return "", err
-	}
-	gateway, err := h.provider.Gateway(ctx, "hub")
+	gateway, err := v.Gateway(ctx, "hub")
 	if err != nil {
 		return "", err
 	}
@@ -107,10 +111,31 @@ func (h *hub) provide(ctx context.Context) (arn string, err error) {
 	return arn, nil
 }
 
-// addChild makes the i-th child. All lead to the server.
+// interfaceEndpoint makes an interface endpoint, and gives its name once it has one.
+func (h *hub) interfaceEndpoint(ctx context.Context, v *postern.VPC) (name string, err error) {
+	made, err := postern.Call[ec2.CreateVpcEndpointOutput](ctx, h.Postern, ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
+		VpcEndpointType: new(ec2.VpcEndpointTypeInterface), ServiceName: new(service), VpcId: &v.ID, SubnetIds: []string{v.Subnet},
+		SecurityGroupIds: []string{v.Group}, PrivateDnsEnabled: new(false),
+	})
+	if err != nil {
+		return "", err
+	}
+	id := *made.VpcEndpoint.VpcEndpointId
+	err = instance.Poll(ctx, settled, "the name of "+id, func() (bool, error) {
+		out, err := postern.Call[ec2.DescribeVpcEndpointsOutput](ctx, h.Postern, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{id}})
+		if err != nil || len(out.VpcEndpoints[0].DnsEntries) == 0 {
+			return false, err
+		}
+		name = *out.VpcEndpoints[0].DnsEntries[0].DnsName
+		return *out.VpcEndpoints[0].State == "available", nil
+	})
+	return name, err
+}
+
+// addChild makes the i-th child, of the i-th interface endpoint.
 func (h *hub) addChild(ctx context.Context, i int) (id string, err error) {
 	out, err := postern.Call[lattice.CreateResourceConfigurationOutput](ctx, h.Postern, lattice.Service, "CreateResourceConfiguration",
-		postern.NewChild(h.group, configurationName(i), workloadAddr, port))
+		postern.NewChild(h.group, configurationName(i), h.names[i], servicePort))
 	if err != nil {
 		return "", err
 	}
@@ -190,7 +215,7 @@ func (h *hub) everywhere(ctx context.Context, child string) (name string, err er
 	asked := h.endpoints[len(h.endpoints)-1:]
 	err = instance.Poll(ctx, settled, "endpoints that lead to "+child, func() (bool, error) {
 		for {
-			names, err := h.names(ctx, child, asked)
+			names, err := h.namesOf(ctx, child, asked)
 			if err != nil {
 				return false, err
 			}
@@ -209,8 +234,8 @@ func (h *hub) everywhere(ctx context.Context, child string) (name string, err er
 	return name, err
 }
 
-// names gives the names by which endpoints lead to a child, of those that do.
-func (h *hub) names(ctx context.Context, child string, endpoints []string) (map[string]string, error) {
+// namesOf gives the names by which endpoints lead to a child, of those that do.
+func (h *hub) namesOf(ctx context.Context, child string, endpoints []string) (map[string]string, error) {
 	names, in := map[string]string{}, &ec2.DescribeVpcEndpointAssociationsInput{
 		VpcEndpointIds: endpoints, Filters: []ec2.Filter{{Name: new("associated-resource-id"), Values: []string{child}}},
 	}
@@ -226,7 +251,8 @@ func (h *hub) names(ctx context.Context, child string, endpoints []string) (map[
 	return names, nil
 }
 
-// reach wants the server to be reached by a name of the last VPC, at the first attempt.
+// reach wants the service to be reached by a name of the last VPC, at the first attempt. Its
+// certificate has other names, and is not what is looked at.
 func (h *hub) reach(ctx context.Context, name string) error {
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return h.client.Dial(ctx, network, resolverOfVPC)
@@ -235,8 +261,12 @@ func (h *hub) reach(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.client.Ask(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), port))
-	return err
+	conn, err := h.client.Dial(ctx, "tcp", net.JoinHostPort(addrs[0].Unmap().String(), servicePort))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
 }
 
 // remove deletes a child and waits until no endpoint has it any more.
@@ -255,7 +285,7 @@ func (h *hub) remove(ctx context.Context, child string) error {
 // hubNote says how the table comes about.
 func (b *bench) hubNote() string {
 	s := b.scale.hub
-	return fmt.Sprintf("A hub: a group of %d resource configurations of one gateway, and %d VPCs with an endpoint to the group each. One child more, %d times a round, from before CreateResourceConfiguration is sent "+
-		"until DescribeVpcEndpointAssociations says of every endpoint that the child is accessible, and under which name, which is when the kernel and the resolver have it; then a client of the last VPC reaches the server by that name at its first attempt, or the run fails.",
+	return fmt.Sprintf("A hub: %d interface endpoints to Postern's EC2 API in one VPC, offered by one gateway as a group, each by its public name, and %d VPCs with an endpoint to the group each. One child more, of an interface endpoint that is there, %d times a round, from before CreateResourceConfiguration is sent "+
+		"until DescribeVpcEndpointAssociations says of every endpoint that the child is accessible, and under which name, which is when the kernel and the resolver have it; then a client of the last VPC reaches the API by that name, over TLS, at its first attempt, or the run fails.",
 		s.children, s.vpcs, s.added)
 }

@@ -192,9 +192,14 @@ func NewResource(gateway, name, address string, ports ...string) *lattice.Create
 
 // NamedResource is Resource for whatever IPv4 address a domain name has.
 func (p *Postern) NamedResource(ctx context.Context, gateway, name, domain string, ports ...string) (arn string, err error) {
-	return p.resource(ctx, newResource(gateway, name, &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
+	return p.resource(ctx, newResource(gateway, name, named(domain), ports))
+}
+
+// named defines a resource by its domain name.
+func named(domain string) *lattice.ResourceConfigurationDefinition {
+	return &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
 		DomainName: &domain, IpAddressType: new(lattice.ResourceConfigurationIpAddressTypeIpv4),
-	}}, ports))
+	}}
 }
 
 func newResource(gateway, name string, what *lattice.ResourceConfigurationDefinition, ports []string) *lattice.CreateResourceConfigurationInput {
@@ -226,12 +231,12 @@ func (p *Postern) ResourceGroup(ctx context.Context, gateway, name string) (id, 
 	return id, arn, err
 }
 
-// NewChild is the request for a child of a group, for an address and ports.
-func NewChild(group, name, address string, ports ...string) *lattice.CreateResourceConfigurationInput {
-	return &lattice.CreateResourceConfigurationInput{
-		Name: &name, Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &group, PortRanges: ports,
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}},
-	}
+// NewChild is the request for a child of a group, for whatever IPv4 address a domain name
+// has.
+func NewChild(group, name, domain string, ports ...string) *lattice.CreateResourceConfigurationInput {
+	in := newResource("", name, named(domain), ports)
+	in.Type, in.ResourceGatewayIdentifier, in.ResourceConfigurationGroupIdentifier = new(lattice.ResourceConfigurationTypeChild), nil, &group
+	return in
 }
 
 // MakeSubnet makes another subnet of the VPC.
