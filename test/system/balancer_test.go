@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -103,6 +104,14 @@ func TestNetworkLoadBalancer(t *testing.T) {
 		t.Errorf("the name leads to %v, %v, want %v", addrs, err, want)
 	}
 
+	far, faraway, service := byEndpoint(t, p, lb)
+	who, sees, live, err := meet(far, hostPort(faraway.Address(), 443))
+	if err != nil || who != one.IP || sees != lb.Addresses[a.Zone] {
+		t.Fatalf("by an endpoint of another account %s answers and sees %s, %v; want %s of the zone, which sees %s", who, sees, err, one.IP, lb.Addresses[a.Zone])
+	}
+	t.Cleanup(func() { live.Close() })
+	expectRefusal(t, far, hostPort(faraway.Address(), 8443))
+
 	lb.Set("load_balancing.cross_zone.enabled", "true")
 	kept := map[netip.Addr]net.Conn{}
 	p.Await("both targets to answer", func() (bool, error) {
@@ -137,10 +146,48 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	} else if line, err := bufio.NewReader(kept[two.IP]).ReadString('\n'); err != nil || line != "still\n" {
 		t.Errorf("a connection to the other one: %q, %v", line, err)
 	}
+	expectReset(t, "a client of what is unhealthy, by an endpoint", live)
+	if who, _, conn, err := meet(far, hostPort(faraway.Address(), 443)); err != nil || who != two.IP {
+		t.Errorf("by an endpoint %s answers, %v, want %s", who, err, two.IP)
+	} else {
+		conn.Close()
+	}
 	p.Verify()
 
+	faraway.Delete()
+	p.Await("the service to be without endpoints", func() (bool, error) {
+		var out ec2.DeleteVpcEndpointServiceConfigurationsOutput
+		err := p.Do(ec2.Service, "DeleteVpcEndpointServiceConfigurations", &ec2.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{service}}, &out)
+		return err == nil && len(out.Unsuccessful) == 0, err
+	})
 	lb.Delete()
 	expectReset(t, "a client of what is gone", kept[two.IP])
 	expectRefusal(t, client, door)
 	p.Verify()
+}
+
+// byEndpoint makes a service of a load balancer, and in another account a VPC with the same
+// addresses, a workload and an endpoint to the service.
+func byEndpoint(t *testing.T, p *postern.Postern, lb *postern.Balancer) (client *postern.Workload, e *postern.Endpoint, service string) {
+	t.Helper()
+	const account = "444455556666"
+	made := postern.Call[ec2.CreateVpcEndpointServiceConfigurationOutput](p, ec2.Service, "CreateVpcEndpointServiceConfiguration", &ec2.CreateVpcEndpointServiceConfigurationInput{
+		NetworkLoadBalancerArns: []string{lb.ARN}, AcceptanceRequired: new(false),
+	}).ServiceConfiguration
+	postern.Call[ec2.ModifyVpcEndpointServicePermissionsOutput](p, ec2.Service, "ModifyVpcEndpointServicePermissions", &ec2.ModifyVpcEndpointServicePermissionsInput{
+		ServiceId: made.ServiceId, AddAllowedPrincipals: []string{"arn:aws:iam::" + account + ":root"},
+	})
+	other := p.Tenant(account).Caller()
+	if r := p.Command("account", "trust", account); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	vpc := other.VPC("10.0.0.0/16")
+	subnet := vpc.Subnet(0, "10.0.1.0/24")
+	open := vpc.OpenGroup()
+	client = subnet.Workload("10.0.1.10", open)
+	e, err := vpc.EndpointTo(&ec2.CreateVpcEndpointInput{ServiceName: made.ServiceName, SubnetIds: []string{subnet.ID}, SecurityGroupIds: []string{open}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, e, *made.ServiceId
 }
