@@ -399,6 +399,17 @@ func TestEndpointsAndResourcesOfPeers(t *testing.T) {
 				p.Errorf("%s: the resource saw %s, want one of %s", name, saw, pools)
 			}
 			p.check()
+			p.put(desired.Class{VPC: provider, Name: "c-none", In: p.class(c.provider, p.all).In})
+			for _, e := range gateways[1:] {
+				a := e.(desired.Address)
+				a.Class = "c-none"
+				p.put(a)
+			}
+			limited, done := context.WithTimeout(p.Context(), time.Second)
+			defer done()
+			if saw, err := p.ns[1].Ask(limited, p.network, netip.AddrPortFrom(endpoint, 7).String()); err == nil {
+				p.Errorf("%s: past the groups of the gateway, which send nothing, %s was seen", name, saw)
+			}
 		})
 	}
 }
@@ -409,4 +420,66 @@ func (p *peered) other(n int) netip.Addr {
 		return addr(fmt.Sprintf("2001:db8:0:%d01::100", n))
 	}
 	return addr(fmt.Sprintf("10.%d.1.100", n))
+}
+
+// A load balancer of a VPC is reached by its peer, and has members in its own VPC and in the
+// other peer's: they see its address, and its groups are asked both ways. So does a probe.
+func TestALoadBalancerAmongPeers(t *testing.T) {
+	eachPeered(t, 3, func(p *peered) {
+		door, vpc := p.other(2), vpcOf(2)
+		p.peer(1, 2)
+		p.peer(2, 3)
+		p.put(p.route(1, map[int]int{2: 2}), p.route(2, map[int]int{1: 1, 3: 3}), p.route(3, map[int]int{2: 2}))
+		class := func(in, out netip.Prefix) desired.Class {
+			c := p.class(2, in)
+			c.Name, c.Out[0].Peer = "c-balancer", out
+			return c
+		}
+		target := func(member int) desired.Target {
+			return desired.Target{VPC: vpc, Addr: door, Gateway: door, Forwards: []desired.Forward{{Port: 80, To: []netip.AddrPort{netip.AddrPortFrom(p.addr(member), 7)}}}}
+		}
+		p.put(class(p.all, p.all), desired.Address{VPC: vpc, Addr: door, Class: "c-balancer"},
+			desired.Pool{VPC: vpc, Gateway: door, Addresses: []netip.Prefix{netip.PrefixFrom(door, door.BitLen())}},
+			desired.Steer{VPC: vpc, From: door.String(), Table: 1}, desired.Endpoint{VPC: vpc, Addr: door, Target: door, Ports: []desired.PortRange{{From: 80, To: 80}}})
+		ask := func(from int, patience time.Duration) (string, error) {
+			ctx, cancel := context.WithTimeout(p.Context(), patience)
+			defer cancel()
+			return p.ns[from].Ask(ctx, p.network, netip.AddrPortFrom(door, 80).String())
+		}
+		probe := func(member int, patience time.Duration) error {
+			ctx, cancel := context.WithTimeout(p.Context(), patience)
+			defer cancel()
+			return p.host.Probe(ctx, vpc, door, netip.AddrPortFrom(p.addr(member), 7))
+		}
+		for _, member := range []int{2, 3} {
+			p.put(target(member))
+			for _, from := range []int{1, 2} {
+				saw, err := ask(from, testnet.Patience)
+				if seen, wrong := netip.ParseAddrPort(saw); err != nil || wrong != nil || seen.Addr() != door {
+					p.Errorf("%d asks the member %d: %v; it saw %s, want %s", from, member, err, saw, door)
+				}
+			}
+			asked := !p.v6 || member == 2 // an answer of IPv6 has no way to the router itself over a link
+			if asked {
+				if err := probe(member, testnet.Patience); err != nil {
+					p.Error(err)
+				}
+			}
+			p.put(class(p.all, p.block(1)))
+			for _, from := range []int{1, 2} {
+				if saw, err := ask(from, time.Second); err == nil {
+					p.Errorf("%d came to the member %d past the groups of the load balancer, which sends nothing there: %s", from, member, saw)
+				}
+			}
+			if err := probe(member, time.Second); err == nil {
+				p.Errorf("a probe came to the member %d past the groups of the load balancer", member)
+			}
+			p.put(class(p.block(2), p.all))
+			if _, err := ask(1, time.Second); err == nil {
+				p.Error("a peer came in past the groups of the load balancer")
+			}
+			p.put(class(p.all, p.all))
+		}
+		p.check()
+	})
 }
