@@ -160,3 +160,60 @@ func TestDomainsAreVerifiedInTime(t *testing.T) {
 		expect("long after it", model.DomainTimedOut, asked, asked)
 	})
 }
+
+// TestPrivateNamesOfServicesAreVerified by their records, when that is asked for, and then
+// looked for no more; a name that changes meanwhile is another one.
+func TestPrivateNamesOfServicesAreVerified(t *testing.T) {
+	asked := &model.EndpointService{
+		Meta: row("vpce-svc-1"), PrivateName: "*.Example0.com",
+		Verification: model.ServiceVerification{Label: "_one", Value: "vpc-lattice:one"},
+	}
+	for name, c := range map[string]struct {
+		change func(s *model.EndpointService) // before it is asked
+		later  func(s *model.EndpointService) // while it is looked for
+		want   string
+	}{
+		"it is there":     {want: model.DomainVerified},
+		"nobody answers":  {change: func(s *model.EndpointService) { s.PrivateName = "example1.com" }, want: model.DomainPending},
+		"it is not there": {change: func(s *model.EndpointService) { s.PrivateName = "example2.com" }, want: model.DomainPending},
+		"for too long": {change: func(s *model.EndpointService) {
+			s.PrivateName, s.Verification.Since = "example2.com", s.Verification.Since.Add(-model.DomainPatience)
+		}, want: model.DomainTimedOut},
+		"another name by now":   {later: func(s *model.EndpointService) { s.PrivateName = "example2.com" }, want: model.DomainPending},
+		"nobody asked for that": {change: func(s *model.EndpointService) { s.Verification.Proof = model.Proof{} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				now := time.Unix(1000, 0)
+				s := asked.Clone()
+				s.Verification.Await(now.Add(-time.Minute))
+				if c.change != nil {
+					c.change(s)
+				}
+				put := func() { w.update(func(tx *table.Txn) { state.EndpointServices.Put(tx, s) }) }
+				put()
+				answer := Verifications{wavering}.Ask(w.db.Snapshot(), now)
+				if (len(answer.Looks) == 1) != (c.want != "") {
+					w.Fatalf("it is looked for %d times", len(answer.Looks))
+				}
+				for _, l := range answer.Looks {
+					note := l.See(w.Context())
+					if c.later != nil {
+						s = s.Clone()
+						c.later(s)
+						put()
+					}
+					w.update(func(tx *table.Txn) {
+						if err := note(tx); err != nil {
+							w.Error(err)
+						}
+					})
+				}
+				got, _ := state.EndpointServices.Get(w.db.Snapshot(), s.Account, s.Region, s.ID)
+				if v := got.Verification; v.State != c.want || v.NextAt.IsZero() != (c.want != model.DomainPending) {
+					w.Errorf("it is %+v", v)
+				}
+			})
+		})
+	}
+}
