@@ -1395,8 +1395,8 @@ var Services = map[string]*Service{
 			{Action: "postern:RegisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}}}},
 		}, Tags: [][]int{{14}}},
 		"RegisterService": {Management: true, Needs: []Need{
-			{Action: "postern:RegisterService", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{1, 0}}}},
-		}, Tags: [][]int{{5}}},
+			{Action: "postern:RegisterService", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{2}}}},
+		}, Tags: [][]int{{6}}},
 		"RotateAccessKey": {Needs: []Need{
 			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
 		}},

@@ -42,14 +42,15 @@ func (c *regional) ask(in *Invocation, operation string, input, output any) erro
 type serviceRegister struct {
 	regional
 	Name        string   `arg:"" help:"What endpoints call it, such as com.example.s3. Its last label is in the names of its endpoints." placeholder:"NAME"`
-	Target      []string `required:"" sep:"none" help:"Where it answers, as the host itself reaches it: an address or a name, with the port. With a VPC before it, an address in there. Once for each." placeholder:"[VPC:]HOST[:PORT]"`
+	Target      []string `sep:"none" required:"" xor:"where" help:"Where it answers, as the host itself reaches it: an address or a name, with the port. Once for each." placeholder:"HOST[:PORT]"`
+	Balancer    []string `name:"load-balancer" sep:"none" required:"" xor:"where" help:"A network load balancer that leads to where it answers in a VPC. Once for each." placeholder:"ARN"`
 	Port        []int32  `help:"At which port clients find it; by default where its targets listen. Once for each." placeholder:"PORT"`
 	PrivateName string   `name:"private-dns-name" help:"The name by which clients call it in VPCs whose endpoints have private DNS; by default its last label, the region and --dns-suffix." placeholder:"NAME"`
 	Wildcard    bool     `help:"All names below that one lead there too."`
 }
 
 func (c *serviceRegister) Run(in *Invocation) error {
-	input := &postern.RegisterServiceInput{Name: &c.Name, Ports: c.Port, PrivateName: given(c.PrivateName), Wildcard: &c.Wildcard}
+	input := &postern.RegisterServiceInput{Name: &c.Name, Ports: c.Port, LoadBalancerArns: c.Balancer, PrivateName: given(c.PrivateName), Wildcard: &c.Wildcard}
 	for _, text := range c.Target {
 		t, err := parseTarget(text)
 		if err != nil {
@@ -64,27 +65,23 @@ func (c *serviceRegister) Run(in *Invocation) error {
 	return printService(in, postern.RegisteredService(out))
 }
 
-// parseTarget reads [VPC:]HOST[:PORT], where an IPv6 address that a port follows is in
+// parseTarget reads HOST[:PORT], where an IPv6 address that a port follows is in
 // brackets.
 func parseTarget(text string) (t postern.ServiceTarget, err error) {
-	rest := text
-	if vpc, after, is := strings.Cut(text, ":"); is && strings.HasPrefix(vpc, "vpc-") {
-		t.VpcId, rest = &vpc, after
-	}
-	host, port := rest, ""
-	if strings.Count(rest, ":") == 1 || strings.HasPrefix(rest, "[") && strings.Contains(rest, "]:") {
-		if host, port, err = net.SplitHostPort(rest); err != nil {
-			return t, fmt.Errorf("--target %q: %w; want [VPC:]HOST[:PORT]", text, err)
+	host, port := text, ""
+	if strings.Count(text, ":") == 1 || strings.HasPrefix(text, "[") && strings.Contains(text, "]:") {
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return t, fmt.Errorf("--target %q: %w; want HOST[:PORT]", text, err)
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return t, fmt.Errorf("--target %q: %q is no port; want [VPC:]HOST[:PORT]", text, port)
+			return t, fmt.Errorf("--target %q: %q is no port; want HOST[:PORT]", text, port)
 		}
 		t.Port = new(int32(n))
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if host == "" {
-		return t, fmt.Errorf("--target %q has no address; want [VPC:]HOST[:PORT]", text)
+		return t, fmt.Errorf("--target %q has no address; want HOST[:PORT]", text)
 	}
 	t.Address = &host
 	return t, nil
@@ -133,10 +130,11 @@ func printService(in *Invocation, s postern.RegisteredService) error {
 		if t.Port != nil {
 			text = net.JoinHostPort(text, fmt.Sprint(*t.Port))
 		}
-		if t.VpcId != nil {
-			text = *t.VpcId + ":" + text
-		}
 		targets = append(targets, text)
+	}
+	targets = append(targets, s.LoadBalancerArns...)
+	if ports == nil {
+		ports = []string{"as its load balancers listen"}
 	}
 	fmt.Fprintf(in.Stdout, "%s %s %s, port %s, %d endpoints\n", *s.Name, *s.Id, text(s.Region), strings.Join(ports, " "), *s.Endpoints)
 	fmt.Fprintf(in.Stdout, "  private names %s\n  endpoints in *.%s\n", strings.Join(s.PrivateNames, " "), text(s.BaseName))

@@ -11,22 +11,18 @@ import (
 
 func TestTargetsOfServices(t *testing.T) {
 	for text, want := range map[string]string{
-		"127.0.0.1:9000":          " 127.0.0.1 9000",
-		"store.example.net:443":   " store.example.net 443",
-		"store":                   " store 0",
-		"[2001:db8::9]:443":       " 2001:db8::9 443",
-		"2001:db8::9":             " 2001:db8::9 0",
-		"vpc-0a1b:10.0.1.10:9000": "vpc-0a1b 10.0.1.10 9000",
-		"vpc-0a1b:[fd00::1]:80":   "vpc-0a1b fd00::1 80",
-		"vpc-0a1b:10.0.1.10":      "vpc-0a1b 10.0.1.10 0",
-		"vpc-0a1b:fd00::1":        "vpc-0a1b fd00::1 0",
+		"127.0.0.1:9000":        "127.0.0.1 9000",
+		"store.example.net:443": "store.example.net 443",
+		"store":                 "store 0",
+		"[2001:db8::9]:443":     "2001:db8::9 443",
+		"2001:db8::9":           "2001:db8::9 0",
 	} {
 		got, err := parseTarget(text)
 		if err != nil || said(got) != want {
 			t.Errorf("%s is %q, %v; want %q", text, said(got), err, want)
 		}
 	}
-	for _, text := range []string{"", ":9000", "store:", "store:http", "store:0", "store:70000", "vpc-0a1b:", "[::1]:x"} {
+	for _, text := range []string{"", ":9000", "store:", "store:http", "store:0", "store:70000", "[::1]:x"} {
 		if got, err := parseTarget(text); err == nil {
 			t.Errorf("%q is taken for %q", text, said(got))
 		}
@@ -38,5 +34,5 @@ func said(t postern.ServiceTarget) string {
 	if t.Port != nil {
 		port = *t.Port
 	}
-	return fmt.Sprintf("%s %s %d", text(t.VpcId), text(t.Address), port)
+	return fmt.Sprintf("%s %d", text(t.Address), port)
 }

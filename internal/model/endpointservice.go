@@ -21,11 +21,12 @@ type EndpointService struct {
 	// Registered says that the operator made it; then it is of his account, and all
 	// accounts see it.
 	Registered bool `json:"registered,omitempty"`
-	// Targets are where a registered service is, and Ports at which ports it is offered.
+	// Targets are where a registered service is, as the host's own network knows it, and
+	// Ports at which ports it is offered. One that leads to load balancers has neither.
 	Targets []ServiceTarget `json:"targets,omitempty"`
 	Ports   []PortRange     `json:"ports,omitempty"`
 	// LoadBalancers are the ids of the network load balancers of the account that a
-	// configuration leads to.
+	// configuration leads to, or a registered service in place of Targets.
 	LoadBalancers []string `json:"loadBalancers,omitempty"`
 	// Acceptance says that endpoints of others wait until they are accepted.
 	Acceptance bool `json:"acceptance,omitempty"`
@@ -41,11 +42,9 @@ type EndpointService struct {
 	Verification ServiceVerification `json:"verification,omitzero"`
 }
 
-// ServiceTarget is one address of a registered service: of a VPC, or of the host's own
-// network when VPC is empty.
+// ServiceTarget is one address of a registered service, in the host's own network.
 type ServiceTarget struct {
-	VPC string `json:"vpc,omitempty"`
-	// Address is an address or, of the host's own network, perhaps a name.
+	// Address is an address or a name.
 	Address string `json:"address"`
 	// Port is where the service listens there; zero is at the port of the connection.
 	Port uint16 `json:"port,omitempty"`
@@ -95,9 +94,7 @@ func (s *EndpointService) ARN() string {
 
 // Relayed reports whether connections to the service are handed on by a process of the
 // host, and not by a router alone.
-func (s *EndpointService) Relayed() bool {
-	return s.Registered && slices.ContainsFunc(s.Targets, func(t ServiceTarget) bool { return t.VPC == "" })
-}
+func (s *EndpointService) Relayed() bool { return len(s.Targets) > 0 }
 
 // Label is the label of the service in the names of its endpoints: its id, or the last one
 // of a registered service's name.

@@ -22,16 +22,6 @@ var (
 	EndpointServicesByRegion = byRef(EndpointServices, "region", func(s *model.EndpointService) []model.Ref {
 		return []model.Ref{{Region: s.Region}}
 	})
-	// EndpointServicesByVPC finds registered ones with targets in a VPC.
-	EndpointServicesByVPC = refer(EndpointServices, "vpc", Outlives, func(s *model.EndpointService) (vpcs []model.Ref) {
-		for _, t := range s.Targets {
-			if t.VPC != "" {
-				vpcs = append(vpcs, s.Sibling(t.VPC))
-			}
-		}
-		return vpcs
-	}, to(VPCs))
-
 	// EndpointServicesByNext has those first for whose private names a record is looked for
 	// next.
 	EndpointServicesByNext = table.NewTimeline(EndpointServices, "next", func(s *model.EndpointService) time.Time { return s.Verification.NextAt })

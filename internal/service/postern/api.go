@@ -36,5 +36,5 @@ const (
 	kindDatabase   = "Database"
 	kindVPC        = "VPC"
 	kindService    = "Service"
-	kindSubnet     = "Subnet"
+	kindBalancer   = "LoadBalancer"
 )

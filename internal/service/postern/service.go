@@ -35,6 +35,9 @@ func (a *API) RegisterService(ctx context.Context, in *shape.RegisterServiceInpu
 		if err := a.checkService(tx, s); err != nil {
 			return err
 		}
+		if err := leadToBalancers(tx, who, s, in.LoadBalancerArns); err != nil {
+			return err
+		}
 		state.EndpointServices.Put(tx, s)
 		out = a.registeredService(tx, s)
 		return nil
@@ -65,7 +68,7 @@ func (a *API) newService(who access.View, in *shape.RegisterServiceInput) (*mode
 		}
 		s.Targets = append(s.Targets, target)
 	}
-	if err := setServicePorts(s, in.Ports); err != nil {
+	if err := setServicePorts(s, in); err != nil {
 		return nil, err
 	}
 	return s, a.setPrivateName(s, in)
@@ -106,18 +109,14 @@ func (a *API) checkServiceName(s *model.EndpointService) error {
 
 // serviceTarget reads one target.
 func serviceTarget(field string, in shape.ServiceTarget) (t model.ServiceTarget, err error) {
-	t = model.ServiceTarget{VPC: service.Value(in.VpcId), Address: *in.Address, Port: uint16(service.Value(in.Port))}
+	t = model.ServiceTarget{Address: *in.Address, Port: uint16(service.Value(in.Port))}
 	addr, err := netip.ParseAddr(t.Address)
 	switch {
 	case err == nil && (addr.IsUnspecified() || addr.IsMulticast() || model.Transit4.Contains(addr) || model.Transit6.Contains(addr)):
 		return t, fault.Validation(field+".address", "nothing can answer at %s", addr)
-	case err == nil && t.VPC != "" && (addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.Zone() != ""):
-		return t, fault.Validation(field+".address", "no server can have the address %s in a VPC", addr)
 	case err == nil:
 		t.Address = addr.Unmap().String()
 		return t, nil
-	case t.VPC != "":
-		return t, fault.Validation(field+".address", "%q is not an IP address, which targets in a VPC have", t.Address)
 	}
 	name, err := model.NormalName(t.Address)
 	if err != nil || name == model.RootName || strings.Contains(name, `\`) || strings.Trim(t.Address, "0123456789.") == "" {
@@ -127,9 +126,17 @@ func serviceTarget(field string, in shape.ServiceTarget) (t model.ServiceTarget,
 }
 
 // setServicePorts says at which ports a service is offered: at those of the request, or at
-// the one at which all targets listen.
-func setServicePorts(s *model.EndpointService, ports []int32) error {
-	if len(ports) == 0 {
+// the one at which all targets listen. Load balancers say it by their listeners.
+func setServicePorts(s *model.EndpointService, in *shape.RegisterServiceInput) error {
+	ports := in.Ports
+	switch {
+	case (len(s.Targets) > 0) == (len(in.LoadBalancerArns) > 0):
+		return fault.Validation("targets", "a service leads either to targets or to loadBalancerArns")
+	case len(s.Targets) == 0 && len(ports) > 0:
+		return fault.Validation("ports", "the ports of a service that leads to load balancers are those of their listeners")
+	case len(s.Targets) == 0:
+		return nil
+	case len(ports) == 0:
 		ports = []int32{int32(s.Targets[0].Port)}
 		for _, t := range s.Targets {
 			if t.Port == 0 || t.Port != s.Targets[0].Port {
@@ -201,11 +208,32 @@ func (a *API) checkService(tx *table.Txn, s *model.EndpointService) error {
 			}
 		}
 	}
-	return a.placeTargets(tx, s)
+	return nil
 }
 
-// registeredNamedService finds a registered service of the region.
-func registeredService(tx *table.Txn, who access.View, name string) (*model.EndpointService, error) {
+// bothFamilies are the address types of endpoints to a service that the host relays to: which
+// family it speaks itself does not matter.
+var bothFamilies = []string{"ipv4", "ipv6"}
+
+// leadToBalancers has a service lead to load balancers of the caller's, if it names some.
+func leadToBalancers(tx *table.Txn, who access.View, s *model.EndpointService, arns []string) error {
+	s.LoadBalancers, s.Families = nil, bothFamilies
+	for _, arn := range arns {
+		b, ok := view.BalancerNamed(tx, who, arn)
+		if !ok {
+			return fault.NotFound(kindBalancer, arn)
+		}
+		if slices.Contains(s.LoadBalancers, b.ID) {
+			return fault.Validation("loadBalancerArns", "%s is named twice", arn)
+		}
+		s.LoadBalancers = append(s.LoadBalancers, b.ID)
+		s.Families = bothFamilies[:1] // load balancers have no addresses of IPv6
+	}
+	return nil
+}
+
+// serviceNamed finds a registered service of the region.
+func serviceNamed(tx *table.Txn, who access.View, name string) (*model.EndpointService, error) {
 	o, ok := view.OfferNamed(tx, who, strings.ToLower(name))
 	switch {
 	case !ok:
@@ -222,7 +250,7 @@ func (a *API) DeregisterService(ctx context.Context, in *shape.DeregisterService
 	who := access.From(ctx)
 	var out shape.RegisteredService
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := registeredService(tx, who, *in.Name)
+		s, err := serviceNamed(tx, who, *in.Name)
 		if err != nil {
 			return err
 		}
@@ -235,7 +263,7 @@ func (a *API) DeregisterService(ctx context.Context, in *shape.DeregisterService
 			return fault.Conflict(kindService, s.ID, "service %s has %d endpoints, which lead there until they are deleted: %s", s.Name, len(ids), strings.Join(ids, ", "))
 		}
 		out = a.registeredService(tx, s)
-		a.removeService(tx, s)
+		state.EndpointServices.Delete(tx, s.Account, s.Region, s.ID)
 		return nil
 	})
 	return (*shape.DeregisterServiceOutput)(&out), err
@@ -264,7 +292,7 @@ func (a *API) IssueServiceCertificate(ctx context.Context, in *shape.IssueServic
 	if err != nil {
 		return nil, err
 	}
-	s, err := registeredService(tx, access.From(ctx), *in.Name)
+	s, err := serviceNamed(tx, access.From(ctx), *in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +323,12 @@ func (a *API) registeredService(tx *table.Txn, s *model.EndpointService) shape.R
 		CreatedAt: new(s.CreatedAt.UTC().Format(time.RFC3339)),
 	}
 	for _, t := range s.Targets {
-		out.Targets = append(out.Targets, shape.ServiceTarget{VpcId: service.Optional(t.VPC), Address: new(t.Address), Port: service.Optional(int32(t.Port))})
+		out.Targets = append(out.Targets, shape.ServiceTarget{Address: new(t.Address), Port: service.Optional(int32(t.Port))})
+	}
+	for _, id := range s.LoadBalancers {
+		if b, ok := state.LoadBalancers.Get(tx, s.Account, s.Region, id); ok {
+			out.LoadBalancerArns = append(out.LoadBalancerArns, b.ARN())
+		}
 	}
 	for _, p := range s.Ports {
 		out.Ports = append(out.Ports, int32(p.From))
@@ -314,9 +347,6 @@ func targetText(t model.ServiceTarget) string {
 	text := t.Address
 	if strings.Contains(text, ":") {
 		text = "[" + text + "]"
-	}
-	if t.VPC != "" {
-		text = t.VPC + ":" + text
 	}
 	if t.Port != 0 {
 		text += fmt.Sprintf(":%d", t.Port)

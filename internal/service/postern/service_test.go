@@ -68,6 +68,30 @@ func TestAServiceIsRegistered(t *testing.T) {
 	}
 }
 
+// TestAServiceLeadsToLoadBalancers of the operator's account, which have the ports and are not
+// deleted before it.
+func TestAServiceLeadsToLoadBalancers(t *testing.T) {
+	f := newFixture(t)
+	b := &model.LoadBalancer{Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "net/shop/0123456789abcdef"}, Name: "shop", VPC: "vpc-1"}
+	f.put(t, func(tx *table.Txn) { state.LoadBalancers.Put(tx, b) })
+	out, err := f.api.RegisterService(f.ctx, &shape.RegisterServiceInput{Name: new("com.example.shop"), LoadBalancerArns: []string{b.ARN()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(out.LoadBalancerArns, []string{b.ARN()}) || len(out.Ports)+len(out.Targets) > 0 {
+		t.Errorf("it is %+v", out)
+	}
+	held := 0
+	for s := range state.EndpointServicesByLoadBalancer.Rows(f.DB.Snapshot(), b.Ref()) {
+		if held++; s.Relayed() || !slices.Equal(s.Families, []string{"ipv4"}) {
+			t.Errorf("the row is %+v", s)
+		}
+	}
+	if held != 1 {
+		t.Errorf("%d services hold the load balancer", held)
+	}
+}
+
 // TestWhatIsNoService is refused, and changes nothing.
 func TestWhatIsNoService(t *testing.T) {
 	f := newFixture(t)
@@ -98,10 +122,13 @@ func TestWhatIsNoService(t *testing.T) {
 		"no address":                   {"ValidationException", func(in *input) { in.Targets[0].Address = new("10.0.0.300") }},
 		"nobody's address":             {"ValidationException", func(in *input) { in.Targets[0].Address = new("0.0.0.0") }},
 		"the transit realm's":          {"ValidationException", func(in *input) { in.Targets[0].Address = new("240.0.0.7") }},
-		"a name in a VPC":              {"ValidationException", func(in *input) { in.Targets[0].VpcId, in.Targets[0].Address = new("vpc-1"), new("db") }},
 		"a target twice":               {"ValidationException", func(in *input) { in.Targets = append(in.Targets, in.Targets[0]) }},
 		"a port twice":                 {"ValidationException", func(in *input) { in.Ports = []int32{443, 443} }},
 		"no port at all":               {"ValidationException", func(in *input) { in.Ports, in.Targets[0].Port = nil, nil }},
+		"neither target nor balancer":  {"ValidationException", func(in *input) { in.Targets = nil }},
+		"target and balancer":          {"ValidationException", func(in *input) { in.LoadBalancerArns = []string{"arn"} }},
+		"ports of a balancer":          {"ValidationException", func(in *input) { in.Targets, in.LoadBalancerArns = nil, []string{"arn"} }},
+		"a balancer that is none":      {"ResourceNotFoundException", func(in *input) { in.Targets, in.Ports, in.LoadBalancerArns = nil, nil, []string{"arn"} }},
 		"ports that targets translate": {"ValidationException", func(in *input) { in.Ports = []int32{80, 443} }},
 	} {
 		in := serviceInput("com.example.registry")

@@ -46,3 +46,17 @@ func offered(who access.View, s *model.EndpointService) bool {
 
 // rootARN stands for an account with all its users and roles.
 func rootARN(account string) string { return model.ARN("iam", "", account, "root") }
+
+// BalancerNamed finds a load balancer of the caller's that is not being deleted by its ARN.
+func BalancerNamed(tx *table.Txn, who access.View, arn string) (*model.LoadBalancer, bool) {
+	p, err := model.ParseARN(arn)
+	if err != nil || p.Service != state.Balancing || p.Type != "loadbalancer" {
+		return nil, false
+	}
+	ref := model.Ref{Account: p.Account, Region: p.Region, ID: p.ID}
+	if !Own(who, ref) {
+		return nil, false
+	}
+	b, ok := At(tx, who, state.LoadBalancers, ref)
+	return b, ok && !b.Deleting()
+}

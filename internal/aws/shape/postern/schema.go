@@ -149,7 +149,7 @@ func newService() *schema.Service {
 					{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
 					{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
 					{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
-					{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+					{Name: "loadBalancerArns", Index: 8, Shape: &t[54], Wire: "loadBalancerArns"},
 					{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
 					{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
 				}},
@@ -442,11 +442,12 @@ func newService() *schema.Service {
 				Name: "RegisterService", Method: "POST", Path: "/services", Status: 201,
 				Input: &schema.Shape{Name: "RegisterServiceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
-					{Name: "targets", Index: 1, Shape: &t[56], Wire: "targets", Required: true},
-					{Name: "ports", Index: 2, Shape: &t[53], Wire: "ports"},
-					{Name: "privateName", Index: 3, Shape: &t[59], Wire: "privateName"},
-					{Name: "wildcard", Index: 4, Shape: &t[12], Wire: "wildcard"},
-					{Name: "tags", Index: 5, Shape: &t[61], Wire: "tags"},
+					{Name: "targets", Index: 1, Shape: &t[56], Wire: "targets"},
+					{Name: "loadBalancerArns", Index: 2, Shape: &t[54], Wire: "loadBalancerArns"},
+					{Name: "ports", Index: 3, Shape: &t[53], Wire: "ports"},
+					{Name: "privateName", Index: 4, Shape: &t[59], Wire: "privateName"},
+					{Name: "wildcard", Index: 5, Shape: &t[12], Wire: "wildcard"},
+					{Name: "tags", Index: 6, Shape: &t[61], Wire: "tags"},
 				}},
 				Output: &schema.Shape{Name: "RegisterServiceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
@@ -457,7 +458,7 @@ func newService() *schema.Service {
 					{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
 					{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
 					{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
-					{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+					{Name: "loadBalancerArns", Index: 8, Shape: &t[54], Wire: "loadBalancerArns"},
 					{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
 					{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
 				}},
@@ -713,7 +714,7 @@ func newShapes() []schema.Shape {
 		{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
 		{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
 		{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
-		{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+		{Name: "loadBalancerArns", Index: 8, Shape: &t[54], Wire: "loadBalancerArns"},
 		{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
 		{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
 	}}
@@ -755,11 +756,10 @@ func newShapes() []schema.Shape {
 	t[53] = schema.Shape{Name: "ServicePortList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[52], Wire: "member"}, Max: ptr(64)}
 	t[54] = schema.Shape{Name: "ServiceStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[59], Wire: "member"}}
 	t[55] = schema.Shape{Name: "ServiceTarget", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "vpcId", Index: 0, Shape: &t[59], Wire: "vpcId"},
-		{Name: "address", Index: 1, Shape: &t[59], Wire: "address", Required: true},
-		{Name: "port", Index: 2, Shape: &t[52], Wire: "port"},
+		{Name: "address", Index: 0, Shape: &t[59], Wire: "address", Required: true},
+		{Name: "port", Index: 1, Shape: &t[52], Wire: "port"},
 	}}
-	t[56] = schema.Shape{Name: "ServiceTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[55], Wire: "member"}, Min: ptr(1), Max: ptr(64)}
+	t[56] = schema.Shape{Name: "ServiceTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[55], Wire: "member"}, Max: ptr(64)}
 	t[57] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "vpc", Index: 0, Shape: &t[59], Wire: "vpc"},
 		{Name: "of", Index: 1, Shape: &t[59], Wire: "of"},

@@ -99,17 +99,17 @@ type DeregisterServiceInput struct {
 
 // DeregisterServiceOutput is the output of DeregisterService.
 type DeregisterServiceOutput struct {
-	Name                *string // required
-	Id                  *string // required
-	Arn                 *string
-	Region              *string
-	Targets             []ServiceTarget
-	Ports               []int32
-	PrivateNames        []string
-	BaseName            *string
-	NetworkInterfaceIds []string
-	Endpoints           *int64
-	CreatedAt           *string
+	Name             *string // required
+	Id               *string // required
+	Arn              *string
+	Region           *string
+	Targets          []ServiceTarget
+	Ports            []int32
+	PrivateNames     []string
+	BaseName         *string
+	LoadBalancerArns []string
+	Endpoints        *int64
+	CreatedAt        *string
 }
 
 // DetachNetworkInterfaceInput is the input of DetachNetworkInterface.
@@ -319,27 +319,28 @@ type RegisterDatabaseOutput struct {
 
 // RegisterServiceInput is the input of RegisterService.
 type RegisterServiceInput struct {
-	Name        *string         // required
-	Targets     []ServiceTarget // required
-	Ports       []int32
-	PrivateName *string
-	Wildcard    *bool
-	Tags        map[string]string
+	Name             *string // required
+	Targets          []ServiceTarget
+	LoadBalancerArns []string
+	Ports            []int32
+	PrivateName      *string
+	Wildcard         *bool
+	Tags             map[string]string
 }
 
 // RegisterServiceOutput is the output of RegisterService.
 type RegisterServiceOutput struct {
-	Name                *string // required
-	Id                  *string // required
-	Arn                 *string
-	Region              *string
-	Targets             []ServiceTarget
-	Ports               []int32
-	PrivateNames        []string
-	BaseName            *string
-	NetworkInterfaceIds []string
-	Endpoints           *int64
-	CreatedAt           *string
+	Name             *string // required
+	Id               *string // required
+	Arn              *string
+	Region           *string
+	Targets          []ServiceTarget
+	Ports            []int32
+	PrivateNames     []string
+	BaseName         *string
+	LoadBalancerArns []string
+	Endpoints        *int64
+	CreatedAt        *string
 }
 
 // RotateAccessKeyInput is the input of RotateAccessKey.
@@ -540,17 +541,17 @@ type RegisteredDatabase struct {
 
 // RegisteredService is a structure of the model.
 type RegisteredService struct {
-	Name                *string // required
-	Id                  *string // required
-	Arn                 *string
-	Region              *string
-	Targets             []ServiceTarget
-	Ports               []int32
-	PrivateNames        []string
-	BaseName            *string
-	NetworkInterfaceIds []string
-	Endpoints           *int64
-	CreatedAt           *string
+	Name             *string // required
+	Id               *string // required
+	Arn              *string
+	Region           *string
+	Targets          []ServiceTarget
+	Ports            []int32
+	PrivateNames     []string
+	BaseName         *string
+	LoadBalancerArns []string
+	Endpoints        *int64
+	CreatedAt        *string
 }
 
 // Resolver is a structure of the model.
@@ -588,7 +589,6 @@ type Resource struct {
 
 // ServiceTarget is a structure of the model.
 type ServiceTarget struct {
-	VpcId   *string
 	Address *string // required
 	Port    *int32
 }

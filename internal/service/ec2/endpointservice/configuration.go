@@ -122,20 +122,20 @@ func (c change) check(who access.View, gateways []string) error {
 // apply makes the caller's copy of a service what a change says.
 func (a Services) apply(tx *table.Txn, who access.View, s *model.EndpointService, c change) error {
 	for _, arn := range c.addBalancers {
-		b, err := balancer(tx, who, arn)
-		if err != nil {
-			return err
+		b, ok := view.BalancerNamed(tx, who, arn)
+		if !ok {
+			return fault.EC2("InvalidParameter", "The network load balancer %s does not exist in this account and region", arn)
 		}
 		if !slices.Contains(s.LoadBalancers, b.ID) {
 			s.LoadBalancers = append(s.LoadBalancers, b.ID)
 		}
 	}
 	for _, arn := range c.removeBalancers {
-		id := balancerID(who, arn)
-		if !slices.Contains(s.LoadBalancers, id) {
+		b, ok := view.BalancerNamed(tx, who, arn)
+		if !ok || !slices.Contains(s.LoadBalancers, b.ID) {
 			return fault.EC2("InvalidParameter", "The load balancer %s is not one of the service %s", arn, s.ID)
 		}
-		s.LoadBalancers = slices.DeleteFunc(s.LoadBalancers, func(have string) bool { return have == id })
+		s.LoadBalancers = slices.DeleteFunc(s.LoadBalancers, func(have string) bool { return have == b.ID })
 	}
 	if len(s.LoadBalancers) == 0 {
 		return fault.EC2("InvalidParameter", "A VPC endpoint service must have at least one network load balancer")
@@ -161,25 +161,6 @@ func (a Services) apply(tx *table.Txn, who access.View, s *model.EndpointService
 		}
 	}
 	return nil
-}
-
-// balancer finds a network load balancer of the caller's.
-func balancer(tx *table.Txn, who access.View, arn string) (*model.LoadBalancer, error) {
-	b, ok := view.Get(tx, who, state.LoadBalancers, balancerID(who, arn))
-	if !ok || b.Deleting() || b.ARN() != arn {
-		return nil, fault.EC2("InvalidParameter", "The network load balancer %s does not exist in this account and region", arn)
-	}
-	return b, nil
-}
-
-// balancerID is the id of a load balancer that an ARN of the caller's names, or the text
-// itself, which is none.
-func balancerID(who access.View, arn string) string {
-	p, err := model.ParseARN(arn)
-	if err != nil || p.Service != state.Balancing || p.Type != "loadbalancer" || !view.Own(who, model.Ref{Account: p.Account, Region: p.Region, ID: p.ID}) {
-		return arn
-	}
-	return p.ID
 }
 
 // checkFamilies sees that the load balancers of a service have addresses of the types that its
