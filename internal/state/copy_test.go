@@ -46,6 +46,7 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.Listeners)
 	checkWritten(t, random, state.ResourceConfigurations)
 	checkWritten(t, random, state.VPCEndpoints)
+	checkWritten(t, random, state.EndpointServices)
 	checkWritten(t, random, state.EndpointAssociations)
 	checkWritten(t, random, state.TransitClaims)
 	checkWritten(t, random, state.DomainVerifications)

@@ -30,6 +30,11 @@ func fillServices(s *pair) {
 		LoadBalancerArn: balancer, Protocol: new(elbv2.ProtocolEnumTcp), Port: new(int32(443)), Tags: tags,
 		DefaultActions: []elbv2.Action{{Type: new(elbv2.ActionTypeEnumForward), TargetGroupArn: targets}},
 	})
+	offered := postern.Call[ec2.CreateVpcEndpointServiceConfigurationOutput](p, ec2.Service, "CreateVpcEndpointServiceConfiguration", &ec2.CreateVpcEndpointServiceConfigurationInput{
+		NetworkLoadBalancerArns: []string{*balancer}, PrivateDnsName: new("api.example.com"),
+	}).ServiceConfiguration.ServiceId
+	postern.Call[ec2.ModifyVpcEndpointServicePermissionsOutput](p, ec2.Service, "ModifyVpcEndpointServicePermissions", &ec2.ModifyVpcEndpointServicePermissionsInput{ServiceId: offered, AddAllowedPrincipals: []string{"*"}})
+	postern.Call[ec2.StartVpcEndpointServicePrivateDnsVerificationOutput](p, ec2.Service, "StartVpcEndpointServicePrivateDnsVerification", &ec2.StartVpcEndpointServicePrivateDnsVerificationInput{ServiceId: offered})
 	if r := p.Command("service", "register", storeName, "--target", "127.0.0.1:9000", "--port", "443", "--wildcard"); r.Status != 0 {
 		s.t.Fatal(r.Stderr)
 	}
@@ -45,6 +50,9 @@ func fillServices(s *pair) {
 // deleteServices deletes what fillServices makes, when the endpoints have gone.
 func deleteServices(p *postern.Postern) {
 	p.T.Helper()
+	for _, s := range postern.Call[ec2.DescribeVpcEndpointServiceConfigurationsOutput](p, ec2.Service, "DescribeVpcEndpointServiceConfigurations", &ec2.DescribeVpcEndpointServiceConfigurationsInput{}).ServiceConfigurations {
+		postern.Call[ec2.DeleteVpcEndpointServiceConfigurationsOutput](p, ec2.Service, "DeleteVpcEndpointServiceConfigurations", &ec2.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{*s.ServiceId}})
+	}
 	for _, b := range postern.Call[elbv2.DescribeLoadBalancersOutput](p, elbv2.Service, "DescribeLoadBalancers", &elbv2.DescribeLoadBalancersInput{}).LoadBalancers {
 		postern.Call[elbv2.DeleteLoadBalancerOutput](p, elbv2.Service, "DeleteLoadBalancer", &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: b.LoadBalancerArn})
 	}

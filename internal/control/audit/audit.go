@@ -51,6 +51,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.zones()
 	a.natGateways()
 	a.loadBalancers()
+	a.endpointServices()
 	a.peerings()
 	a.databases()
 	a.statuses()

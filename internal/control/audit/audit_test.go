@@ -171,6 +171,7 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 	maps.Copy(tests, mistakesOfEgress())
 	maps.Copy(tests, mistakesOfDatabases())
 	maps.Copy(tests, mistakesOfBalancers())
+	maps.Copy(tests, mistakesOfServices())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if said := findings(t, test.change); test.says == "" && said != "" || !strings.Contains(said, test.says) {

@@ -353,3 +353,28 @@ func targetText(t model.ServiceTarget) string {
 	}
 	return text
 }
+
+// offeredService shows a service with what it waits for: nothing of it is in the data plane but
+// the ways of its endpoints.
+func offeredService(tx *table.Txn, s *model.EndpointService) shape.Resource {
+	r := named(always("endpoint-service", &s.Meta), s.Name)
+	var why []string
+	waiting := 0
+	for e := range state.VPCEndpointsByService.Rows(tx, s.Ref()) {
+		if !e.ExpiresAt().IsZero() {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		why = append(why, fmt.Sprintf("%d endpoints wait to be accepted", waiting))
+	}
+	switch v := s.Verification; {
+	case s.Registered || s.PrivateName == "" || v.State == model.DomainVerified:
+	case v.State == "":
+		why = append(why, "nobody has asked to verify "+s.PrivateName)
+	default:
+		why = append(why, s.PrivateName+" is not verified: "+cmp.Or(v.Problem, "its record was not looked for yet"))
+	}
+	r.Reason = service.Optional(strings.Join(why, "; "))
+	return r
+}

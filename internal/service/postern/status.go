@@ -221,6 +221,7 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 				}
 				return r
 			}) &&
+			each(tx, state.EndpointServices, yield, func(s *model.EndpointService) shape.Resource { return offeredService(tx, s) }) &&
 			each(tx, state.LoadBalancers, yield, func(b *model.LoadBalancer) shape.Resource {
 				return named(living(tx, "load-balancer", &b.Meta), b.Name)
 			}) &&
