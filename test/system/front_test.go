@@ -87,6 +87,8 @@ func TestAPIByEndpoints(t *testing.T) {
 	}
 	p.VPC("10.9.0.0/16")
 
+	givesUpAnAddress(t, p, e, w, kept[1])
+
 	e.Delete()
 	for _, c := range kept {
 		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -94,6 +96,29 @@ func TestAPIByEndpoints(t *testing.T) {
 		}
 	}
 	p.Verify()
+}
+
+// givesUpAnAddress has an endpoint keep its IPv4 address alone: what is open by the other one
+// ends, and somebody else can have that.
+func givesUpAnAddress(t *testing.T, p *postern.Postern, e *postern.Endpoint, w *postern.Workload, open net.Conn) {
+	t.Helper()
+	postern.Call[ec2.ModifyVpcEndpointOutput](p, ec2.Service, "ModifyVpcEndpoint", &ec2.ModifyVpcEndpointInput{VpcEndpointId: &e.ID, IpAddressType: new(ec2.IpAddressTypeIpv4)})
+	if _, err := io.ReadAll(open); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a connection outlives the address that it came by")
+	}
+	expectRefusal(t, w, hostPort(e.Address6(), 443))
+	p.Await("the address to be somebody else's", func() (bool, error) {
+		err := p.Do(ec2.Service, "CreateNetworkInterface", &ec2.CreateNetworkInterfaceInput{SubnetId: &w.Subnet.ID, Ipv6Addresses: []ec2.InstanceIpv6Address{{Ipv6Address: new(e.Address6().String())}}}, nil)
+		if postern.Code(err) == "InvalidIPAddress.InUse" {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if c, err := w.Dial(t.Context(), "tcp", hostPort(e.Address(), 443)); err != nil {
+		t.Errorf("by the address that stays: %v", err)
+	} else {
+		c.Close()
+	}
 }
 
 // fromVPC runs a shell command as a workload, with the first account's key and nothing that says
