@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,30 +140,31 @@ func TestMembersComeAndGo(t *testing.T) {
 		r.take(desired.Delta{Full: true, Put: []desired.Entry{e}})
 		time.Sleep(time.Second)
 		r.up.change(func() { r.up.down[addr(3)] = true })
-		e.Groups[0].Members = atAll(8443, 1, 3)
-		e.Groups[0].Draining = atAll(8443, 2)
+		group := func(change func(*desired.TargetGroup)) { // an entry that was handed over is not changed
+			e.Groups = slices.Clone(e.Groups)
+			change(&e.Groups[0])
+		}
+		group(func(g *desired.TargetGroup) { g.Members, g.Draining = atAll(8443, 1, 3), atAll(8443, 2) })
 		r.take(desired.Delta{Put: []desired.Entry{e}})
 		r.forwards(e, desired.Forward{Port: 443, To: atAll(8443, 1)})
-		cut := e
-		cut.Groups = []desired.TargetGroup{e.Groups[0]}
-		cut.Groups[0].CutGone = true
-		r.take(desired.Delta{Put: []desired.Entry{cut}})
-		r.forwards(cut, desired.Forward{Port: 443, To: atAll(8443, 1), Cut: true, Except: atAll(8443, 2, 3)})
+		group(func(g *desired.TargetGroup) { g.CutGone = true })
+		r.take(desired.Delta{Put: []desired.Entry{e}})
+		r.forwards(e, desired.Forward{Port: 443, To: atAll(8443, 1), Cut: true, Except: atAll(8443, 2, 3)})
 		r.up.change(func() { clear(r.up.down) })
 		time.Sleep(10 * time.Second)
-		cut.Groups[0].Draining = nil
-		r.take(desired.Delta{Put: []desired.Entry{cut}})
-		r.forwards(cut, desired.Forward{Port: 443, To: atAll(8443, 1, 3), Cut: true})
-		cut.Listeners = []desired.Listener{{Port: 80, Group: "tg"}, {Port: 443, Group: "none"}}
-		r.take(desired.Delta{Put: []desired.Entry{cut}})
-		r.forwards(cut, desired.Forward{Port: 80, To: atAll(8443, 1, 3), Cut: true})
-		if got := r.Original([]desired.Entry{r.targets[targetKey(cut.Key())]}); !desired.Equal(got[0], cut) {
+		group(func(g *desired.TargetGroup) { g.Draining = nil })
+		r.take(desired.Delta{Put: []desired.Entry{e}})
+		r.forwards(e, desired.Forward{Port: 443, To: atAll(8443, 1, 3), Cut: true})
+		e.Listeners = []desired.Listener{{Port: 80, Group: "tg"}, {Port: 443, Group: "none"}}
+		r.take(desired.Delta{Put: []desired.Entry{e}})
+		r.forwards(e, desired.Forward{Port: 80, To: atAll(8443, 1, 3), Cut: true})
+		if got := r.Original([]desired.Entry{r.targets[targetKey(e.Key())]}); !desired.Equal(got[0], e) {
 			t.Errorf("the target was made of %v", got)
 		}
-		if got := r.Asked(targetKey(cut.Key())); got != cut.Key() {
+		if got := r.Asked(targetKey(e.Key())); got != e.Key() {
 			t.Errorf("the target is asked for by %s", got)
 		}
-		r.take(desired.Delta{Delete: []desired.Key{cut.Key()}})
+		r.take(desired.Delta{Delete: []desired.Key{e.Key()}})
 		if len(r.targets)+len(r.Health()) > 0 {
 			t.Errorf("there are still %v", r.targets)
 		}

@@ -258,3 +258,32 @@ func TestATargetIsInThePlaceOfAName(t *testing.T) {
 		t.Errorf("a name without a target: %v", found)
 	}
 }
+
+// A target with forwards is in the place of a balance, whoever of its members is healthy.
+func TestATargetIsInThePlaceOfABalance(t *testing.T) {
+	at := func(list ...string) (all []netip.AddrPort) {
+		for _, a := range list {
+			all = append(all, netip.MustParseAddrPort(a))
+		}
+		return all
+	}
+	balance := desired.Balance{
+		VPC: "vpc-1", Addr: netip.MustParseAddr("240.8.0.1"), Gateway: netip.MustParseAddr("10.0.1.50"), Listeners: []desired.Listener{{Port: 443, Group: "tg"}},
+		Groups: []desired.TargetGroup{{ID: "tg", Members: at("10.0.1.10:80", "10.0.1.11:80")}},
+	}
+	for _, c := range []struct {
+		forward desired.Forward
+		right   bool
+	}{
+		{desired.Forward{Port: 443, To: at("10.0.1.10:80", "10.0.1.11:80")}, true},
+		{desired.Forward{Port: 443, To: at("10.0.1.11:80"), Except: at("10.0.1.10:80")}, true},
+		{desired.Forward{Port: 443, To: at("10.0.1.10:81")}, false},
+		{desired.Forward{Port: 443, To: at("10.0.1.10:80"), Cut: true}, false},
+		{desired.Forward{Port: 80, To: at("10.0.1.10:80")}, false},
+	} {
+		there := balance.Target([]desired.Forward{c.forward})
+		if found := Kernel([]desired.Entry{balance}, []desired.Entry{there}); (len(found) == 0) != c.right {
+			t.Errorf("%s for %s: %v", there, balance, found)
+		}
+	}
+}
