@@ -99,3 +99,36 @@ func TestStatusOfPeeringConnections(t *testing.T) {
 		t.Errorf("without any route: %q", got)
 	}
 }
+
+// TestStatusOfEndpointsThatAreNotAccepted says who has not, and until or since when.
+func TestStatusOfEndpointsThatAreNotAccepted(t *testing.T) {
+	f := newFixture(t)
+	f.api.Observer = nil
+	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for acceptance, want := range map[string]string{
+		model.AcceptanceAccepted: "pending",
+		model.AcceptancePending:  "pendingAcceptance: the owner of com.example.a may accept it until 2026-01-09T03:04:05Z",
+		model.AcceptanceRejected: "rejected: by the owner of com.example.a at 2026-01-02T03:04:05Z",
+		model.AcceptanceExpired:  "expired: the owner of com.example.a did not accept it by 2026-01-02T03:04:05Z",
+	} {
+		f.put(t, func(tx *table.Txn) {
+			state.VPCEndpoints.Put(tx, &model.VPCEndpoint{
+				Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpce-1"}, Type: model.EndpointInterface,
+				VPC: "vpc-1", ServiceName: "com.example.a", Acceptance: acceptance, AcceptanceAt: when,
+			})
+		})
+		out, err := f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range out.Resources {
+			got := *r.State
+			if r.Reason != nil {
+				got += ": " + *r.Reason
+			}
+			if *r.Kind == "vpc-endpoint" && got != want {
+				t.Errorf("%s is shown as %q, want %q", acceptance, got, want)
+			}
+		}
+	}
+}

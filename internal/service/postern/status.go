@@ -4,6 +4,7 @@ package postern
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -216,10 +217,7 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource {
 				r := living(tx, "vpc-endpoint", &e.Meta)
 				r.Name = service.Optional(e.ServiceName)
-				if !e.Accepted() && !e.Deleting() {
-					r.State = &e.Acceptance
-				}
-				return r
+				return accepted(r, e)
 			}) &&
 			each(tx, state.EndpointServices, yield, func(s *model.EndpointService) shape.Resource { return offeredService(tx, s) }) &&
 			each(tx, state.LoadBalancers, yield, func(b *model.LoadBalancer) shape.Resource {
@@ -274,6 +272,24 @@ func living(tx *table.Txn, kind string, m *model.Meta) shape.Resource {
 	r.State = new(string(life))
 	if life.InError() {
 		r.Reason = service.Optional(status.Reason)
+	}
+	return r
+}
+
+// accepted says of an endpoint that the owner of its service has not accepted it.
+func accepted(r shape.Resource, e *model.VPCEndpoint) shape.Resource {
+	if e.Accepted() || e.Deleting() {
+		return r
+	}
+	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	r.State = &e.Acceptance
+	switch e.Acceptance {
+	case model.AcceptancePending:
+		r.Reason = new(fmt.Sprintf("the owner of %s may accept it until %s", e.ServiceName, at(e.ExpiresAt())))
+	case model.AcceptanceExpired:
+		r.Reason = new(fmt.Sprintf("the owner of %s did not accept it by %s", e.ServiceName, at(e.AcceptanceAt)))
+	default:
+		r.Reason = new(fmt.Sprintf("by the owner of %s at %s", e.ServiceName, at(e.AcceptanceAt)))
 	}
 	return r
 }
