@@ -74,6 +74,7 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(rds.Service, "DescribeCertificates", &rds.DescribeCertificatesInput{}, &rds.DescribeCertificatesOutput{})
 	add(elbv2.Service, "DescribeLoadBalancers", &elbv2.DescribeLoadBalancersInput{}, &elbv2.DescribeLoadBalancersOutput{})
 	add(elbv2.Service, "DescribeTargetGroups", &elbv2.DescribeTargetGroupsInput{}, &elbv2.DescribeTargetGroupsOutput{})
+	add(ec2.Service, "DescribeVpcEndpointServiceConfigurations", &ec2.DescribeVpcEndpointServiceConfigurationsInput{}, &ec2.DescribeVpcEndpointServiceConfigurationsOutput{})
 	add(ec2.Service, "DescribeVpcEndpointServices", onlyStore(), &ec2.DescribeVpcEndpointServicesOutput{})
 	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
 	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
@@ -88,7 +89,8 @@ func awaitSettled(t *testing.T, p *postern.Postern) {
 	p.Await("the kernel", func() (bool, error) {
 		s := p.Status()
 		for _, r := range s.Resources {
-			if *r.State != "ready" && *r.State != "created" && *r.State != "available" && *r.Kind != "vpc-peering-connection" { // one may wait for ever
+			settled := []string{"ready", "created", "available", "pendingAcceptance"}
+			if !slices.Contains(settled, *r.State) && *r.Kind != "vpc-peering-connection" { // one may wait for ever
 				return false, nil
 			}
 		}

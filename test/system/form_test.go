@@ -276,7 +276,7 @@ func (f *form) fill(s *pair) {
 	fillPeerings(s, "444455556666")
 	fillDatabases(s)
 	fillServers(s, "444455556666")
-	fillServices(s)
+	fillServices(s, "444455556666")
 }
 
 // pack puts the files of a folder that matter into an archive. The data of database servers
