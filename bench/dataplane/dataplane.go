@@ -85,7 +85,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	if err := b.build(ctx); err != nil {
 		return b.section, fmt.Errorf("build topologies: %w", err)
 	}
-	for _, stage := range []func(context.Context) error{b.compare, b.compareIdle, b.peer, b.passOn, b.goOut, b.compareTables, b.scale, b.sustain} {
+	for _, stage := range []func(context.Context) error{b.compare, b.compareIdle, b.peer, b.passOn, b.balance, b.goOut, b.compareTables, b.scale, b.sustain} {
 		if err := stage(ctx); err != nil {
 			return b.section, err
 		}

@@ -18,6 +18,7 @@ import (
 
 // Names of the ways through routers in a row.
 const (
+	oneRouter    = "one router"
 	twoRouters   = "two routers"
 	threeRouters = "three routers"
 	fiveRouters  = "five routers"

@@ -3,6 +3,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -28,7 +29,7 @@ type comparison struct {
 	plain []plainWay
 	like  int
 	// make makes a Postern with the way; the caller closes it, also when that fails. The
-	// client connects to target.
+	// client connects to target, or without one to the load balancer.
 	make   func(ctx context.Context, binary string, flags ...string) (*world, error)
 	target string
 	// What Postern should reach of the way like it.
@@ -66,7 +67,7 @@ func (b *bench) compareWays(ctx context.Context, c comparison) (err error) {
 		if err != nil {
 			return err
 		}
-		candidates = append(candidates, w.at(o.name, c.target))
+		candidates = append(candidates, w.at(o.name, cmp.Or(c.target, w.balancer)))
 	}
 	t := b.table(c.title, plain[0].name, candidates)
 	if err := b.run(ctx, t, candidates, trials...); err != nil || b.other != nil {

@@ -41,6 +41,7 @@ type world struct {
 	postern  *postern.Postern
 	consumer *postern.VPC
 	resource string // ARN of the resource configuration
+	balancer string // address of the load balancer, if there is one
 	clients  []*load.Agent
 }
 
