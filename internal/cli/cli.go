@@ -58,6 +58,7 @@ type commands struct {
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 	Workload   workloadCommand   `cmd:"" hidden:""`
 	Resolver   resolverCommand   `cmd:"" hidden:""`
+	Relay      relayCommand      `cmd:"" hidden:""`
 	Supervise  superviseCommand  `cmd:"" hidden:""`
 }
 

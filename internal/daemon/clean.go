@@ -48,7 +48,8 @@ func Clean(ctx context.Context, folder Folder, all, databases bool) ([]string, e
 	}
 	stopped, err := stopNames(ctx, folder, all)
 	stopped = append(ended, stopped...)
-	if err != nil {
+	relays, failed := stopRelay(folder, all)
+	if stopped, err = append(stopped, relays...), errors.Join(err, failed); err != nil {
 		return stopped, err
 	}
 	if all {

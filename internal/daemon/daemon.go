@@ -284,6 +284,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return p.make(ctx, d) })
+	g.Go(func() error { return d.newRelayKeeper(p).keep(ctx) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error {

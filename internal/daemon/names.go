@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/names"
+	"github.com/posternhq/postern/internal/outlive"
 	"github.com/posternhq/postern/internal/resolver"
 	"github.com/posternhq/postern/internal/resolver/control"
 	"github.com/posternhq/postern/internal/service/postern"
@@ -114,7 +115,7 @@ func newNames(c Config, instance string, renewed func(), shelf func() (*express.
 	return names.New(names.Config{
 		Always: len(c.DNSListen) > 0,
 		Folder: c.Data, Instance: instance, Program: c.Program, Command: []string{names.Verb}, Flags: flags, Version: c.Version,
-		Renewed: renewed, Log: c.Log, Unit: names.ServiceUnit(),
+		Renewed: renewed, Log: c.Log, Unit: outlive.ServiceUnit(),
 		Shelf: func() (*control.Shelf, error) {
 			s, err := shelf()
 			return (*control.Shelf)(s), err

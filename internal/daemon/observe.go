@@ -49,6 +49,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 	p.addTrail(&s)
 	p.addMakers(&s)
 	p.addNames(&s)
+	p.addRelay(&s, p.folder)
 	s.Edge = p.edge()
 	for _, n := range p.agent.Names() {
 		s.Names = append(s.Names, followed(n))

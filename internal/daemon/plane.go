@@ -45,6 +45,7 @@ type plane struct {
 	effects   reconcile.Effects // all of them
 	agent     *agent.Agent
 	uplink    model.Uplink
+	folder    string // the data folder
 	deltas    chan desired.Delta
 	onTheWay  onTheWay
 	adopted   func()    // called once, by a goroutine of its own; set before control runs
@@ -85,7 +86,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, dataplane: host, roles: roles.NewBoard(), uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}), changed: make(chan struct{}, 1),
+		log: c.Log, dataplane: host, roles: roles.NewBoard(), folder: c.Data, uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}), changed: make(chan struct{}, 1),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	ctx, p.cancel = context.WithCancel(ctx)

@@ -38,26 +38,63 @@ var (
 	FrontHost6    = netip.MustParsePrefix("fd70:6f73:7501:0:fffe::2/128")
 )
 
+// The relay, which hands connections on to the host's own network, is in a namespace of its
+// own behind the same router, since it has other ports than Postern's APIs and may have the
+// same. What is called like that of the front is the like.
+const (
+	RelaySandbox   = "relay"
+	RelayInterface = "eni-0relay00000000000"
+)
+
+// RelayBlock4, RelayBlock6, RelayHost4 and RelayHost6 are the relay's.
+var (
+	RelayBlock4 = netip.MustParsePrefix("100.72.0.0/13")
+	RelayBlock6 = netip.MustParsePrefix("fd70:6f73:7501:0:1::/96")
+	RelayHost4  = netip.MustParsePrefix("100.127.255.3/24")
+	RelayHost6  = netip.MustParsePrefix("fd70:6f73:7501:0:fffe::3/128")
+)
+
 // FrontAddr is where connections to a transit target of the front arrive.
 func (t TransitTarget) FrontAddr(is4 bool) netip.Addr {
 	if is4 {
-		a := FrontBlock4.Addr().As4()
+		return t.in(FrontBlock4)
+	}
+	return t.in(FrontBlock6)
+}
+
+// RelayAddr is where those arrive that are relayed.
+func (t TransitTarget) RelayAddr(is4 bool) netip.Addr {
+	if is4 {
+		return t.in(RelayBlock4)
+	}
+	return t.in(RelayBlock6)
+}
+
+// in is the target's address in a block.
+func (t TransitTarget) in(block netip.Prefix) netip.Addr {
+	if block.Addr().Is4() {
+		a := block.Addr().As4()
 		binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|uint32(t.Index))
 		return netip.AddrFrom4(a)
 	}
-	a := FrontBlock6.Addr().As16()
+	a := block.Addr().As16()
 	binary.BigEndian.PutUint32(a[12:], uint32(t.Index))
 	return netip.AddrFrom16(a)
 }
 
 // FrontIndex is the index of the transit target whose FrontAddr that is; false says that it
 // is none.
-func FrontIndex(a netip.Addr) (int, bool) {
+func FrontIndex(a netip.Addr) (int, bool) { return indexIn(a, FrontBlock4, FrontBlock6) }
+
+// RelayIndex is the like for RelayAddr.
+func RelayIndex(a netip.Addr) (int, bool) { return indexIn(a, RelayBlock4, RelayBlock6) }
+
+func indexIn(a netip.Addr, block4, block6 netip.Prefix) (int, bool) {
 	switch a = a.Unmap(); {
-	case FrontBlock4.Contains(a):
+	case block4.Contains(a):
 		b := a.As4()
 		return int(binary.BigEndian.Uint32(b[:]) & (TargetsPerHost - 1)), true
-	case FrontBlock6.Contains(a):
+	case block6.Contains(a):
 		b := a.As16()
 		return int(binary.BigEndian.Uint32(b[12:])), true
 	}

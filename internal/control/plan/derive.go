@@ -106,6 +106,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveUplink(ref)
 	case unitFront:
 		return r.deriveFront()
+	case unitRelay:
+		return r.deriveRelay()
 	case unitExit:
 		return r.deriveExit(ref)
 	case unitPublic:

@@ -22,19 +22,15 @@ func (r *reading) deriveFront() derived {
 		source4: model.TransitSource4(r.plan.host.Index, model.FrontTransit),
 		source6: model.TransitSource6(r.plan.host.Index, model.FrontTransit),
 	}
-	sandbox := desired.Sandbox{ID: model.FrontSandbox, VPC: n.id, Local: []netip.Prefix{model.FrontBlock4, model.FrontBlock6}}
 	entries := []desired.Entry{
 		desired.Router{
 			VPC: n.id, Networks: []netip.Prefix{model.FrontNetwork4, model.FrontNetwork6}, Gateways: []netip.Addr{model.FrontRouter4},
 			Source4: n.source4, Source6: n.source6,
 		},
 		openClass(n.id),
-		sandbox,
-		desired.Workload{
-			VPC: n.id, ENI: model.FrontInterface, MAC: frontMAC, Addresses: []netip.Prefix{model.FrontHost4, model.FrontHost6},
-			Prefixes: slices.Clone(sandbox.Local), Gateway: model.FrontRouter4, Namespace: desired.Namespace{Realm: sandbox.Key().Realm}, Device: ownDevice,
-		},
 	}
+	entries = append(entries, frontRoom(model.FrontSandbox, model.FrontInterface, frontMAC,
+		[]netip.Prefix{model.FrontHost4, model.FrontHost6}, []netip.Prefix{model.FrontBlock4, model.FrontBlock6})...)
 	for _, pool := range []netip.Prefix{model.FrontPool4, model.FrontPool6} {
 		p := desired.Pool{VPC: n.id, Gateway: pool.Addr()}
 		for _, a := range model.AddressesOf(pool) {
@@ -48,14 +44,38 @@ func (r *reading) deriveFront() derived {
 		}
 		entries = append(entries, p)
 	}
-	for _, host := range []netip.Prefix{model.FrontHost4, model.FrontHost6} {
-		entries = append(entries, frontAddress(host.Addr()))
-	}
 	return derived{entries: entries, value: n}
 }
 
-// frontMAC is the hardware address of the front's interface.
-const frontMAC = "02:66:72:6f:6e:74"
+// deriveRelay asks for the namespace of the relay: an endpoint leads there.
+func (r *reading) deriveRelay() derived {
+	n, ok := valueOf[network](r, unitFront, frontRef)
+	if !ok {
+		return derived{}
+	}
+	return derived{value: n, entries: frontRoom(model.RelaySandbox, model.RelayInterface, relayMAC,
+		[]netip.Prefix{model.RelayHost4, model.RelayHost6}, []netip.Prefix{model.RelayBlock4, model.RelayBlock6})}
+}
+
+// frontRoom is a namespace behind the front's router, in which all addresses of some blocks
+// are at home.
+func frontRoom(id, eni, mac string, hosts, blocks []netip.Prefix) []desired.Entry {
+	sandbox := desired.Sandbox{ID: id, VPC: model.FrontVPC, Local: blocks}
+	entries := []desired.Entry{sandbox, desired.Workload{
+		VPC: model.FrontVPC, ENI: eni, MAC: mac, Addresses: hosts,
+		Prefixes: slices.Clone(blocks), Gateway: model.FrontRouter4, Namespace: desired.Namespace{Realm: sandbox.Key().Realm}, Device: ownDevice,
+	}}
+	for _, host := range hosts {
+		entries = append(entries, frontAddress(host.Addr()))
+	}
+	return entries
+}
+
+// frontMAC and relayMAC are the hardware addresses of the interfaces there.
+const (
+	frontMAC = "02:66:72:6f:6e:74"
+	relayMAC = "02:72:65:6c:61:79"
+)
 
 // frontAddress lets an address of the front be sent to, and send: nobody else is there.
 func frontAddress(a netip.Addr) desired.Address {
@@ -70,7 +90,11 @@ func (r *reading) fronted(ep *model.VPCEndpoint, is4 bool) *resource {
 		res.problem = problem
 		return res
 	}
-	n, ok := valueOf[network](r, unitFront, frontRef)
+	kind, arrives, eni := unitFront, model.TransitTarget.FrontAddr, model.FrontInterface
+	if ep.Service != (model.Ref{}) {
+		kind, arrives, eni = unitRelay, model.TransitTarget.RelayAddr, model.RelayInterface
+	}
+	n, ok := valueOf[network](r, kind, frontRef)
 	if !ok {
 		res.problem = "service " + ep.ServiceName + " is nowhere yet"
 		return res
@@ -81,9 +105,9 @@ func (r *reading) fronted(ep *model.VPCEndpoint, is4 bool) *resource {
 		pool = model.FrontPool4
 	}
 	for _, t := range ep.Targets {
-		addr := t.FrontAddr(is4)
+		addr := arrives(t, is4)
 		res.targets = append(res.targets, target{
-			zone: t.Zone, host: t.Host, ni: model.FrontInterface, addr: t.Addr(is4), ok: t.Host == r.plan.host.Index,
+			zone: t.Zone, host: t.Host, ni: eni, addr: t.Addr(is4), ok: t.Host == r.plan.host.Index,
 			entry: desired.Target{VPC: n.id, Addr: t.Addr(is4), Dest: addr, Gateway: pool.Addr()},
 		})
 		res.onward = append(res.onward, frontAddress(addr))

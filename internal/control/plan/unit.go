@@ -33,6 +33,7 @@ const (
 	unitPeopled                    // of a VPC: whether anything lives there
 	unitUplink                     // of the host's uplink, when a VPC has a way there: its edge
 	unitFront                      // of the host's front, when an endpoint leads there
+	unitRelay                      // of the host's relay, when an endpoint leads there
 	unitACL                        // of a network ACL that a subnet uses: its rules
 	unitBorder                     // of a VPC: which subnets are filtered
 	unitReferenced                 // of a security group: whether any rule names it

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/outlive"
 	"github.com/posternhq/postern/internal/resolver/control"
 )
 
@@ -109,7 +110,7 @@ func (n *Names) end(p *served) error {
 	n.mu.Lock()
 	n.hung++
 	n.mu.Unlock()
-	if err := killAndWait(p.pidfd); err != nil {
+	if err := outlive.KillAndWait(p.pidfd); err != nil {
 		return fmt.Errorf("process %d does not answer: %w", p.pid, err)
 	}
 	return errHung
@@ -124,33 +125,6 @@ var errEnded = errors.New("it has ended")
 // errHung says that a process was killed because it did not answer.
 var errHung = errors.New("it did not answer and was killed")
 
-// killAndWait kills the process of a descriptor and waits until it has ended: its sockets
-// and its lock are free then. One that waits for a disk ends when the disk lets it.
-func killAndWait(pidfd int) error {
-	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil {
-		if errors.Is(err, unix.ESRCH) {
-			return nil
-		}
-		return fmt.Errorf("kill it: %w", err)
-	}
-	ended, err := endsWithin(pidfd, stopTime)
-	if err == nil && !ended {
-		err = errors.New("it does not end, although it was killed; it may wait for a disk")
-	}
-	return err
-}
-
-// endsWithin reports whether the process of a descriptor ends in that time.
-func endsWithin(pidfd int, patience time.Duration) (bool, error) {
-	deadline := time.Now().Add(patience)
-	for {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(max(time.Until(deadline), 0)/time.Millisecond))
-		if !errors.Is(err, unix.EINTR) {
-			return ready > 0, err
-		}
-	}
-}
-
 // leftover is after how many questions how it is a process has settled: one that gave
 // its sockets to it has ended by then.
 const leftover = 15
@@ -163,7 +137,7 @@ func (n *Names) sweep(but int) {
 			continue
 		}
 		n.cfg.Log.Warn("a process that was to resolve names is left over, and is killed", "pid", pid)
-		if err := kill(pid, n.cfg.Folder, 0); err != nil {
+		if err := outlive.Kill(Verb, pid, n.cfg.Folder, 0); err != nil {
 			n.cfg.Log.Warn("a process that was to resolve names stays", "pid", pid, "error", err)
 		}
 	}

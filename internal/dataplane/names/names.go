@@ -43,7 +43,7 @@ type Config struct {
 	// Renewed, if not nil, is called when a process came in the place of one that had
 	// ended: it may lack what was put last.
 	Renewed func()
-	// Unit is the service of systemd that this process is in, as ServiceUnit gives it.
+	// Unit is the service of systemd that this process is in, as outlive.ServiceUnit gives it.
 	// What is in the group of its processes ends with it, so others get a unit of
 	// their own.
 	Unit string

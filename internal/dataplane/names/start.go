@@ -3,28 +3,19 @@
 package names
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/posternhq/postern/internal/outlive"
 	"github.com/posternhq/postern/internal/resolver/control"
 )
 
 // LogName is the name of the file in the data folder in which the process says what a
-// person cares about. A start empties one that has become large.
-const (
-	LogName = "resolver.log"
-	maxLog  = 1 << 20
-)
+// person cares about.
+const LogName = "resolver.log"
 
 // startTime is how long a process may take until it serves: usually twenty seconds.
 func (n *Names) startTime() time.Duration { return 10 * n.cfg.Every }
@@ -149,14 +140,9 @@ func (n *Names) started(ctx context.Context, old control.Status, gone <-chan err
 	}
 }
 
-// identity tells a program and its flags from others: versions of the same number are
-// other programs when they were built at another time.
+// identity tells the process from one of another program or with other flags.
 func (n *Names) identity() string {
-	built := ""
-	if info, err := os.Stat(n.cfg.Program); err == nil {
-		built = fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano())
-	}
-	return strings.Join(append([]string{n.cfg.Version, built, n.cfg.Instance}, n.cfg.Flags...), " ")
+	return outlive.Identity(n.cfg.Program, n.cfg.Version, append([]string{n.cfg.Instance}, n.cfg.Flags...)...)
 }
 
 func (n *Names) arguments() []string {
@@ -168,118 +154,11 @@ func (n *Names) arguments() []string {
 // start starts a process that does not end with this one. The channel gets how it ended
 // when it does so while it is a child of this process.
 func (n *Names) start(ctx context.Context) (<-chan error, error) {
-	if n.cfg.Unit != "" {
-		ended, err := n.startUnit(ctx)
-		if err == nil || ctx.Err() != nil {
-			return ended, err
-		}
-		n.cfg.Log.Warn("the process that resolves names cannot have a unit of its own: it ends with this service", "service", n.cfg.Unit, "error", err)
-	}
-	log, err := openLog(filepath.Join(n.cfg.Folder, LogName))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	cmd := exec.Command(n.cfg.Program, n.arguments()...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	ended := make(chan error, 1)
-	go func() {
-		err := cmd.Wait()
-		if err == nil {
-			err = errors.New("by itself")
-		}
-		ended <- err
-	}()
-	return ended, nil
-}
-
-func openLog(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
-		if err := os.Truncate(path, 0); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-}
-
-// ServiceUnit gives the name of the unit of systemd that this process is in, if it is a
-// service, and nothing otherwise.
-func ServiceUnit() string {
-	if os.Getenv("INVOCATION_ID") == "" {
-		return ""
-	}
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return ""
-	}
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if unit := filepath.Base(strings.TrimSpace(line)); strings.HasSuffix(unit, ".service") {
-			return unit
-		}
-	}
-	return ""
-}
-
-// startUnit has systemd start the process as a unit of its own (systemd-run(1)), which
-// goes when it has ended. It fails when the program cannot be run.
-func (n *Names) startUnit(ctx context.Context) (<-chan error, error) {
-	path := filepath.Join(n.cfg.Folder, LogName)
-	log, err := openLog(path)
-	if err != nil {
-		return nil, err
-	}
-	log.Close()
-	name := fmt.Sprintf("postern-resolver-%s-%d", n.cfg.Instance, time.Now().UnixNano()) // the old one is there until it has ended
-	args := []string{
-		"--quiet", "--collect", "--service-type", "exec", "--unit", name, "--description", "Postern's resolver, started by " + n.cfg.Unit,
-		"--property", "LimitNOFILE=524288", "--property", "StandardOutput=append:" + path, "--property", "StandardError=inherit", "--",
-	}
-	for _, arg := range append([]string{n.cfg.Program}, n.arguments()...) {
-		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // or the manager looks for variables (systemd.service(5))
-	}
-	if out, err := exec.CommandContext(ctx, "systemd-run", args...).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("systemd-run: %w: %s", err, bytes.TrimSpace(out))
-	}
-	return make(chan error), nil
+	return outlive.Start(ctx, outlive.Process{
+		Program: n.cfg.Program, Arguments: n.arguments(), LogFile: filepath.Join(n.cfg.Folder, LogName),
+		Service: n.cfg.Unit, Unit: "postern-resolver-" + n.cfg.Instance, Description: "Postern's resolver", Log: n.cfg.Log,
+	})
 }
 
 // lastWords is the last line of the log.
-func (n *Names) lastWords() string {
-	text, err := os.ReadFile(filepath.Join(n.cfg.Folder, LogName))
-	if err != nil {
-		return "it left no word"
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
-}
-
-// errHangs says that a process was asked to end and did not.
-var errHangs = errors.New("it does not end when it is told to")
-
-// stopTime is how long a process may take to end when it is told to.
-const stopTime = 10 * time.Second
-
-// kill ends the process of a number, if it is what its command line should be and does
-// not end by itself in some time, and waits for its end.
-func kill(pid int, folder string, patience time.Duration) error {
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil // it has ended
-	}
-	defer unix.Close(pidfd)
-	if !resolves(pid, folder) {
-		return errHangs
-	}
-	if ended, err := endsWithin(pidfd, patience); ended || err != nil {
-		return err
-	}
-	return killAndWait(pidfd)
-}
+func (n *Names) lastWords() string { return outlive.LastWords(filepath.Join(n.cfg.Folder, LogName)) }

@@ -30,6 +30,8 @@ type Standing struct {
 	// of its own here, or a prefix. What a workload had whose interface is gone is
 	// nobody's.
 	Holders map[netip.Prefix]Holder
+	// blocks are those of Holders that are no delegated prefix's size, see model.PrefixOf.
+	blocks []netip.Prefix
 	// Hops gives the peer that a transit prefix is routed to.
 	Hops map[netip.Prefix]string
 }
@@ -75,6 +77,9 @@ func (r *Router) standing() (s Standing, err error) {
 		if h, ok := workloads[e.link]; ok && !e.prefix.Addr().IsLinkLocalUnicast() {
 			h.route = e
 			s.Holders[e.prefix] = h
+			if !e.prefix.IsSingleIP() && e.prefix != model.PrefixOf(e.prefix.Addr()) {
+				s.blocks = append(s.blocks, e.prefix)
+			}
 		} else if peer, ok := peers[e.link]; ok {
 			s.Hops[e.prefix] = peer
 		}
@@ -82,11 +87,16 @@ func (r *Router) standing() (s Standing, err error) {
 	return s, nil
 }
 
-// Holder gives the workload that has an address, by itself or in a prefix.
+// Holder gives the workload that has an address, by itself, in a prefix or in a block.
 func (s Standing) Holder(a netip.Addr) (Holder, bool) {
 	h, ok := s.Holders[single(a)]
 	if !ok {
 		h, ok = s.Holders[model.PrefixOf(a)]
+	}
+	for i := 0; !ok && i < len(s.blocks); i++ {
+		if s.blocks[i].Contains(a) {
+			h, ok = s.Holders[s.blocks[i]]
+		}
 	}
 	return h, ok
 }
