@@ -145,9 +145,7 @@ func relayed(tx *table.Txn, host int) (ways []relay.Way) {
 			}
 		}
 		for _, t := range s.Targets {
-			if t.VPC == "" {
-				w.Targets = append(w.Targets, relay.Target{Host: t.Address, Port: t.Port})
-			}
+			w.Targets = append(w.Targets, relay.Target{Host: t.Address, Port: t.Port})
 		}
 		for ep := range state.VPCEndpointsByService.Rows(tx, s.Ref()) {
 			for _, t := range ep.Targets {
