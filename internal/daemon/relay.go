@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/control/audit"
 	"github.com/posternhq/postern/internal/front/relay"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/outlive"
@@ -186,6 +187,32 @@ func (p *plane) addRelay(s *postern.DataplaneStatus, folder string) {
 	for _, endpoint := range troubled {
 		s.State += fmt.Sprintf("; connections of %s are refused: %s", endpoint, strings.ReplaceAll(is.Problems[endpoint], "\n", ", "))
 	}
+}
+
+// relayFindings are what is wrong with the relay, by the rows of a state.
+func relayFindings(tx *table.Txn, host int, folder Folder) (findings []audit.Finding) {
+	wrong := func(format string, args ...any) {
+		findings = append(findings, audit.Finding{Object: relay.Verb, Problem: fmt.Sprintf(format, args...)})
+	}
+	var plan relay.Plan
+	if _, err := relay.Read(string(folder), relay.PlanName, &plan); err != nil {
+		wrong("%v", err)
+	}
+	want := relayed(tx, host)
+	if len(want)+len(plan.Ways) > 0 && !reflect.DeepEqual(want, plan.Ways) {
+		wrong("it has %d ways from endpoints to services, which are not the %d that there are", len(plan.Ways), len(want))
+	}
+	if len(plan.Ways) == 0 {
+		return findings
+	}
+	switch lock, err := relay.TryLock(string(folder)); {
+	case err != nil:
+		wrong("%v", err)
+	case lock != nil:
+		lock.Release()
+		wrong("no process hands connections on: %s", outlive.LastWords(folder.path(relay.LogName)))
+	}
+	return findings
 }
 
 // stopRelay ends the processes that relay for a folder, or for all there are, and removes what

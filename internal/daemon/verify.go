@@ -135,6 +135,7 @@ func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Wri
 		}
 		next.Findings = append(next.Findings, lostSecrets(d.db.Snapshot(), d.env.Seal.Ring())...)
 		next.Findings = append(next.Findings, dataAside(d.folder)...)
+		next.Findings = append(next.Findings, relayFindings(d.db.Snapshot(), host.Index, d.folder)...)
 		if i > 0 {
 			next.Findings = both(v.Findings, next.Findings)
 		}

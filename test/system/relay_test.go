@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,17 +47,7 @@ func TestRegisteredServicesAreRelayed(t *testing.T) {
 	w := subnet.Workload("10.0.1.10", open)
 	dial := func(addr string) net.Conn {
 		t.Helper()
-		var conn net.Conn
-		if err := instance.Poll(t.Context(), testnet.Patience, "the relay", func() (bool, error) {
-			c, err := w.Dial(t.Context(), "tcp", net.JoinHostPort(addr, "443"))
-			conn = c
-			return err == nil, nil
-		}); err != nil {
-			t.Fatalf("%s: %v", addr, err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(testnet.Patience))
-		return conn
+		return dialRelay(t, w, addr)
 	}
 	var kept []net.Conn
 	for _, addr := range e.Addresses[subnet.Zone] {
@@ -89,6 +80,19 @@ func TestRegisteredServicesAreRelayed(t *testing.T) {
 	if after := p.Status().Counters["relay: process"]; after != before || after == 0 {
 		t.Errorf("process %d relays, and before it was %d", after, before)
 	}
+	if err := syscall.Kill(int(before), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range kept {
+		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("a connection outlives the process that relayed it")
+		}
+	}
+	late := dial(e.Address().String())
+	if _, err := testnet.AskOn(late); err != nil {
+		t.Errorf("by another process: %v", err)
+	}
+	p.Verify()
 
 	server.Close()
 	c := dial(e.Address().String())
@@ -99,11 +103,24 @@ func TestRegisteredServicesAreRelayed(t *testing.T) {
 		return strings.Contains(*p.Status().Hosts[0].State, "connections of "+e.ID+" are refused: dial tcp 127.0.0.1:"+strconv.Itoa(port)), nil
 	})
 	e.Delete()
-	for _, c := range kept {
-		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error("a connection outlives its endpoint")
-		}
+	if _, err := io.ReadAll(late); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a connection outlives its endpoint")
 	}
 	p.Await("the end of the endpoint", func() (bool, error) { return p.Command("service", "deregister", "com.example.store").Status == 0, nil })
 	p.Verify()
+}
+
+// dialRelay connects from a workload to an address of an endpoint, as soon as the relay listens.
+func dialRelay(t *testing.T, w *postern.Workload, addr string) (conn net.Conn) {
+	t.Helper()
+	if err := instance.Poll(t.Context(), testnet.Patience, "the relay", func() (bool, error) {
+		c, err := w.Dial(t.Context(), "tcp", net.JoinHostPort(addr, "443"))
+		conn = c
+		return err == nil, nil
+	}); err != nil {
+		t.Fatalf("%s: %v", addr, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(testnet.Patience))
+	return conn
 }
