@@ -12,7 +12,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:AcceptVpcEndpointConnections", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"AcceptVpcPeeringConnection": {Needs: []Need{
-			{Action: "ec2:AcceptVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{1}}}},
+			{Action: "ec2:AcceptVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{1}}}},
 		}},
 		"AllocateAddress": {Needs: []Need{
 			{Action: "ec2:AllocateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Keys: []Key{{Name: "ec2:domain", Path: []int{0}}}}}},
@@ -109,15 +109,15 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
 		}, Tags: [][]int{{0}}},
 		"CreateTags": {Needs: []Need{
-			{Action: "ec2:CreateTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13], &kinds[14], &kinds[15]}, Path: []int{1}}}},
+			{Action: "ec2:CreateTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13], &kinds[14], &kinds[15], &kinds[16]}, Path: []int{1}}}},
 		}, Tags: [][]int{{2}}},
 		"CreateVpc": {Needs: []Need{
 			{Action: "ec2:CreateVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Keys: []Key{{Name: "ec2:tenancy", Path: []int{11}}}}}},
 			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
 		}, Tags: [][]int{{9}}},
 		"CreateVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Keys: []Key{{Name: "ec2:vpceservicename", Path: []int{3}}, {Name: "ec2:vpceserviceregion", Path: []int{16}}, {Name: "ec2:vpceprivatednspreference", Path: []int{9, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{9, 3}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[22]}, Path: []int{14}, Mentioned: true}}},
-			{Action: "vpc-lattice:GetResourceConfiguration", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{15}}}},
+			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Keys: []Key{{Name: "ec2:vpceservicename", Path: []int{3}}, {Name: "ec2:vpceserviceregion", Path: []int{16}}, {Name: "ec2:vpceprivatednspreference", Path: []int{9, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{9, 3}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[23]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "vpc-lattice:GetResourceConfiguration", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{15}}}},
 			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[13]}}}},
 		}, Tags: [][]int{{12}}},
 		"CreateVpcEndpointServiceConfiguration": {Needs: []Need{
@@ -125,8 +125,8 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
 		}, Tags: [][]int{{8}}},
 		"CreateVpcPeeringConnection": {Needs: []Need{
-			{Action: "ec2:CreateVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
-			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
+			{Action: "ec2:CreateVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[16]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
+			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[16]}}}},
 		}, Tags: [][]int{{1}}},
 		"DeleteDhcpOptions": {Needs: []Need{
 			{Action: "ec2:DeleteDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}}},
@@ -165,7 +165,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:DeleteSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
 		}},
 		"DeleteTags": {Needs: []Need{
-			{Action: "ec2:DeleteTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13], &kinds[14], &kinds[15]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13], &kinds[14], &kinds[15], &kinds[16]}, Path: []int{1}}}},
 		}, Tags: [][]int{{2}}},
 		"DeleteVpc": {Needs: []Need{
 			{Action: "ec2:DeleteVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
@@ -177,7 +177,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:DeleteVpcEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}}}},
 		}},
 		"DeleteVpcPeeringConnection": {Needs: []Need{
-			{Action: "ec2:DeleteVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{1}}}},
 		}},
 		"DescribeAccountAttributes": {Needs: []Need{
 			{Action: "ec2:DescribeAccountAttributes"},
@@ -360,7 +360,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:ModifyVpcEndpointServicePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"ModifyVpcPeeringConnectionOptions": {Needs: []Need{
-			{Action: "ec2:ModifyVpcPeeringConnectionOptions", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{3}}}},
+			{Action: "ec2:ModifyVpcPeeringConnectionOptions", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{3}}}},
 		}},
 		"ModifyVpcTenancy": {Needs: []Need{
 			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
@@ -369,7 +369,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:RejectVpcEndpointConnections", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{1}}}},
 		}},
 		"RejectVpcPeeringConnection": {Needs: []Need{
-			{Action: "ec2:RejectVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{1}}}},
+			{Action: "ec2:RejectVpcPeeringConnection", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{1}}}},
 		}},
 		"ReleaseAddress": {Needs: []Need{
 			{Action: "ec2:ReleaseAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}, ByOther: true}}},
@@ -419,62 +419,62 @@ var Services = map[string]*Service{
 	}},
 	"vpc-lattice": {Hides: false, Operations: map[string]*Operation{
 		"CreateResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[18]}}, {Kinds: []*Kind{&kinds[20]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[18]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[17]}, Path: []int{10}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
-			{Action: "rds:DescribeDBClusters", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[46]}, Path: []int{6, 2, 0}}}},
-			{Action: "rds:DescribeDBInstances", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[46]}, Path: []int{6, 2, 0}}}},
+			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[19]}}, {Kinds: []*Kind{&kinds[21]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[19]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[18]}, Path: []int{10}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[19]}}}},
+			{Action: "rds:DescribeDBClusters", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[43], &kinds[47]}, Path: []int{6, 2, 0}}}},
+			{Action: "rds:DescribeDBInstances", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[43], &kinds[47]}, Path: []int{6, 2, 0}}}},
 		}, Tags: [][]int{{12}}},
 		"CreateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Keys: []Key{{Name: "vpc-lattice:vpcid", Path: []int{2}}, {Name: "vpc-lattice:securitygroupids", Path: []int{4}}}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[20]}}}},
+			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Keys: []Key{{Name: "vpc-lattice:vpcid", Path: []int{2}}, {Name: "vpc-lattice:securitygroupids", Path: []int{4}}}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[21]}}}},
 		}, Tags: [][]int{{8}}},
 		"DeleteDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceEndpointAssociation": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceEndpointAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceEndpointAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
 		}},
 		"GetDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:GetDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
 		}},
 		"GetResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:GetResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}}}},
 		}},
 		"GetResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:GetResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
 		}},
 		"ListAccessLogSubscriptions": {Needs: []Need{
-			{Action: "vpc-lattice:ListAccessLogSubscriptions", Targets: []Target{{Kinds: []*Kind{&kinds[18], &kinds[21], &kinds[22]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListAccessLogSubscriptions", Targets: []Target{{Kinds: []*Kind{&kinds[19], &kinds[22], &kinds[23]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListDomainVerifications": {Needs: []Need{
 			{Action: "vpc-lattice:ListDomainVerifications"},
 		}},
 		"ListResourceConfigurations": {Needs: []Need{
-			{Action: "vpc-lattice:ListResourceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[18]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[17]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListResourceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[18]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"ListResourceEndpointAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{1}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:resourceconfigurationarn", Path: []int{0}, Form: ARN, Kind: &kinds[18]}, {Name: "vpc-lattice:vpcendpointid", Path: []int{2}}}},
+			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[20]}, Path: []int{1}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:resourceconfigurationarn", Path: []int{0}, Form: ARN, Kind: &kinds[19]}, {Name: "vpc-lattice:vpcendpointid", Path: []int{2}}}},
 		}},
 		"ListResourceGateways": {Needs: []Need{
 			{Action: "vpc-lattice:ListResourceGateways"},
 		}},
 		"ListServiceNetworkResourceAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkResourceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[18]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkResourceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkServiceAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkServiceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[21]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkServiceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[22]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkVpcAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:servicenetworkarn", Path: []int{0}, Form: ARN, Kind: &kinds[22]}, {Name: "vpc-lattice:vpcid", Path: []int{1}}}},
+			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:servicenetworkarn", Path: []int{0}, Form: ARN, Kind: &kinds[23]}, {Name: "vpc-lattice:vpcid", Path: []int{1}}}},
 		}},
 		"ListServiceNetworkVpcEndpointAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkVpcEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkVpcEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListServiceNetworks": {Needs: []Need{
 			{Action: "vpc-lattice:ListServiceNetworks"},
@@ -483,76 +483,76 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:ListServices"},
 		}},
 		"ListTagsForResource": {Needs: []Need{
-			{Action: "vpc-lattice:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26], &kinds[27]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListTargetGroups": {Needs: []Need{
 			{Action: "vpc-lattice:ListTargetGroups"},
 		}},
 		"StartDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Keys: []Key{{Name: "vpc-lattice:domainname", Path: []int{1}}}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[17]}}}},
+			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Keys: []Key{{Name: "vpc-lattice:domainname", Path: []int{1}}}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
 		}, Tags: [][]int{{2}}},
 		"TagResource": {Needs: []Need{
-			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26], &kinds[27]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagResource": {Needs: []Need{
-			{Action: "vpc-lattice:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24], &kinds[25], &kinds[26], &kinds[27]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UpdateResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:UpdateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UpdateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}}}},
 		}},
 		"UpdateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Keys: []Key{{Name: "vpc-lattice:securitygroupids", Path: []int{1}}}}}},
+			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}, Keys: []Key{{Name: "vpc-lattice:securitygroupids", Path: []int{1}}}}}},
 		}},
 	}},
 	"route53": {Hides: true, Operations: map[string]*Operation{
 		"AssociateVPCWithHostedZone": {Needs: []Need{
-			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
+			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"ChangeResourceRecordSets": {Needs: []Need{
-			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "route53:changeresourcerecordsetsnormalizedrecordnames", Path: []int{1, 1, 1, 0}, Form: DNS}, {Name: "route53:changeresourcerecordsetsrecordtypes", Path: []int{1, 1, 1, 1}}, {Name: "route53:changeresourcerecordsetsactions", Path: []int{1, 1, 0}}}}}},
+			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}, Keys: []Key{{Name: "route53:changeresourcerecordsetsnormalizedrecordnames", Path: []int{1, 1, 1, 0}, Form: DNS}, {Name: "route53:changeresourcerecordsetsrecordtypes", Path: []int{1, 1, 1, 1}}, {Name: "route53:changeresourcerecordsetsactions", Path: []int{1, 1, 0}}}}}},
 		}},
 		"ChangeTagsForResource": {Needs: []Need{
-			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{1}}}},
+			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{1}}}},
 		}, Tags: [][]int{{2}, {3}}},
 		"CreateHostedZone": {Needs: []Need{
-			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{4}, Mentioned: true}}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}},
+			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{4}, Mentioned: true}}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}},
 		}},
 		"CreateReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"CreateVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
+			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"DeleteHostedZone": {Needs: []Need{
-			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"DeleteReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 		"DeleteVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
+			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"DisassociateVPCFromHostedZone": {Needs: []Need{
-			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
+			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"GetChange": {Needs: []Need{
-			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
 		"GetDNSSEC": {Needs: []Need{
-			{Action: "route53:GetDNSSEC", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:GetDNSSEC", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"GetHostedZone": {Needs: []Need{
-			{Action: "route53:GetHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:GetHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"GetHostedZoneCount": {Needs: []Need{
 			{Action: "route53:GetHostedZoneCount"},
 		}},
 		"GetReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:GetReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "route53:GetReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 		"ListHostedZones": {Needs: []Need{
-			{Action: "route53:ListHostedZones", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "route53:ListHostedZones", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"ListHostedZonesByName": {Needs: []Need{
 			{Action: "route53:ListHostedZonesByName"},
@@ -561,65 +561,65 @@ var Services = map[string]*Service{
 			{Action: "route53:ListHostedZonesByVPC"},
 		}},
 		"ListResourceRecordSets": {Needs: []Need{
-			{Action: "route53:ListResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:ListResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"ListReusableDelegationSets": {Needs: []Need{
 			{Action: "route53:ListReusableDelegationSets"},
 		}},
 		"ListTagsForResource": {Needs: []Need{
-			{Action: "route53:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{1}}}},
+			{Action: "route53:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{1}}}},
 		}},
 		"ListTagsForResources": {Needs: []Need{
-			{Action: "route53:ListTagsForResources", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{1}}}},
+			{Action: "route53:ListTagsForResources", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{1}}}},
 		}},
 		"ListVPCAssociationAuthorizations": {Needs: []Need{
-			{Action: "route53:ListVPCAssociationAuthorizations", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:ListVPCAssociationAuthorizations", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"UpdateHostedZoneComment": {Needs: []Need{
-			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 	}},
 	"ram": {Hides: true, Operations: map[string]*Operation{
 		"AcceptResourceShareInvitation": {Needs: []Need{
-			{Action: "ram:AcceptResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+			{Action: "ram:AcceptResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
 		}},
 		"AssociateResourceShare": {Needs: []Need{
-			{Action: "ram:AssociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
+			{Action: "ram:AssociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
 		}},
 		"AssociateResourceSharePermission": {Needs: []Need{
-			{Action: "ram:AssociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[30]}, Path: []int{1}}}},
+			{Action: "ram:AssociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[31]}, Path: []int{1}}}},
 		}},
 		"CreatePermission": {Needs: []Need{
-			{Action: "ram:CreatePermission", Targets: []Target{{Kinds: []*Kind{&kinds[30]}}}},
-			{Action: "ram:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[30]}}}},
+			{Action: "ram:CreatePermission", Targets: []Target{{Kinds: []*Kind{&kinds[31]}}}},
+			{Action: "ram:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[31]}}}},
 		}, Tags: [][]int{{4}}},
 		"CreatePermissionVersion": {Needs: []Need{
-			{Action: "ram:CreatePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+			{Action: "ram:CreatePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}},
 		"CreateResourceShare": {Needs: []Need{
 			{Action: "ram:CreateResourceShare", Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}, {Name: "ram:requestedallowsexternalprincipals", Path: []int{4}}}},
-			{Action: "ram:TagResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[31]}}}},
+			{Action: "ram:TagResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[32]}}}},
 		}, Tags: [][]int{{3}}},
 		"DeletePermission": {Needs: []Need{
-			{Action: "ram:DeletePermission", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+			{Action: "ram:DeletePermission", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}},
 		"DeletePermissionVersion": {Needs: []Need{
-			{Action: "ram:DeletePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+			{Action: "ram:DeletePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceShare": {Needs: []Need{
-			{Action: "ram:DeleteResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+			{Action: "ram:DeleteResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
 		}},
 		"DisassociateResourceShare": {Needs: []Need{
-			{Action: "ram:DisassociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
+			{Action: "ram:DisassociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
 		}},
 		"DisassociateResourceSharePermission": {Needs: []Need{
-			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[30]}, Path: []int{1}}}},
+			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[31]}, Path: []int{1}}}},
 		}},
 		"EnableSharingWithAwsOrganization": {Needs: []Need{
 			{Action: "ram:EnableSharingWithAwsOrganization"},
 		}},
 		"GetPermission": {Needs: []Need{
-			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}},
 		"GetResourcePolicies": {Needs: []Need{
 			{Action: "ram:GetResourcePolicies"},
@@ -634,7 +634,7 @@ var Services = map[string]*Service{
 			{Action: "ram:GetResourceShares"},
 		}},
 		"ListPendingInvitationResources": {Needs: []Need{
-			{Action: "ram:ListPendingInvitationResources", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+			{Action: "ram:ListPendingInvitationResources", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
 		}},
 		"ListPermissionAssociations": {Needs: []Need{
 			{Action: "ram:ListPermissionAssociations"},
@@ -649,7 +649,7 @@ var Services = map[string]*Service{
 			{Action: "ram:ListPrincipals"},
 		}},
 		"ListResourceSharePermissions": {Needs: []Need{
-			{Action: "ram:ListResourceSharePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+			{Action: "ram:ListResourceSharePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
 		}},
 		"ListResourceTypes": {Needs: []Need{
 			{Action: "ram:ListResourceTypes"},
@@ -661,108 +661,108 @@ var Services = map[string]*Service{
 			{Action: "ram:ListSourceAssociations"},
 		}},
 		"RejectResourceShareInvitation": {Needs: []Need{
-			{Action: "ram:RejectResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+			{Action: "ram:RejectResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
 		}},
 		"SetDefaultPermissionVersion": {Needs: []Need{
-			{Action: "ram:SetDefaultPermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+			{Action: "ram:SetDefaultPermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}},
 		"TagResource": {Needs: []Need{
-			{Action: "ram:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[31], &kinds[30]}, Path: []int{2}}}},
+			{Action: "ram:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[32], &kinds[31]}, Path: []int{2}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagResource": {Needs: []Need{
-			{Action: "ram:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[31], &kinds[30]}, Path: []int{2}}}},
+			{Action: "ram:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[32], &kinds[31]}, Path: []int{2}}}},
 		}, Tags: [][]int{{1}}},
 		"UpdateResourceShare": {Needs: []Need{
-			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "ram:requestedallowsexternalprincipals", Path: []int{2}}}}}},
+			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Keys: []Key{{Name: "ram:requestedallowsexternalprincipals", Path: []int{2}}}}}},
 		}},
 	}},
 	"iam": {Hides: true, Operations: map[string]*Operation{
 		"AddUserToGroup": {Needs: []Need{
-			{Action: "iam:AddUserToGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:AddUserToGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"AttachGroupPolicy": {Needs: []Need{
-			{Action: "iam:AttachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:AttachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"AttachRolePolicy": {Needs: []Need{
-			{Action: "iam:AttachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:AttachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"AttachUserPolicy": {Needs: []Need{
-			{Action: "iam:AttachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:AttachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"CreateAccessKey": {Needs: []Need{
-			{Action: "iam:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"CreateAccountAlias": {Needs: []Need{
 			{Action: "iam:CreateAccountAlias"},
 		}},
 		"CreateGroup": {Needs: []Need{
-			{Action: "iam:CreateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{1}, Before: []int{0}}}},
+			{Action: "iam:CreateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{1}, Before: []int{0}}}},
 		}},
 		"CreatePolicy": {Needs: []Need{
-			{Action: "iam:CreatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Before: []int{1}}}},
-			{Action: "iam:TagPolicy", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Before: []int{1}}}},
+			{Action: "iam:CreatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Before: []int{1}}}},
+			{Action: "iam:TagPolicy", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Before: []int{1}}}},
 		}, Tags: [][]int{{4}}},
 		"CreatePolicyVersion": {Needs: []Need{
-			{Action: "iam:CreatePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:CreatePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"CreateRole": {Needs: []Need{
-			{Action: "iam:CreateRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{5}}}}}},
-			{Action: "iam:TagRole", When: []int{6}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{1}, Before: []int{0}}}},
+			{Action: "iam:CreateRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{5}}}}}},
+			{Action: "iam:TagRole", When: []int{6}, Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{1}, Before: []int{0}}}},
 		}, Tags: [][]int{{6}}},
 		"CreateUser": {Needs: []Need{
-			{Action: "iam:CreateUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{2}}}}}},
-			{Action: "iam:TagUser", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{1}, Before: []int{0}}}},
+			{Action: "iam:CreateUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{2}}}}}},
+			{Action: "iam:TagUser", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{1}, Before: []int{0}}}},
 		}, Tags: [][]int{{3}}},
 		"DeleteAccessKey": {Needs: []Need{
-			{Action: "iam:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"DeleteAccountAlias": {Needs: []Need{
 			{Action: "iam:DeleteAccountAlias"},
 		}},
 		"DeleteGroup": {Needs: []Need{
-			{Action: "iam:DeleteGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:DeleteGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"DeleteGroupPolicy": {Needs: []Need{
-			{Action: "iam:DeleteGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:DeleteGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"DeleteLoginProfile": {Needs: []Need{
-			{Action: "iam:DeleteLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:DeleteLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"DeletePolicy": {Needs: []Need{
-			{Action: "iam:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"DeletePolicyVersion": {Needs: []Need{
-			{Action: "iam:DeletePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:DeletePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"DeleteRole": {Needs: []Need{
-			{Action: "iam:DeleteRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:DeleteRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"DeleteRolePermissionsBoundary": {Needs: []Need{
-			{Action: "iam:DeleteRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:DeleteRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"DeleteRolePolicy": {Needs: []Need{
-			{Action: "iam:DeleteRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:DeleteRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"DeleteUser": {Needs: []Need{
-			{Action: "iam:DeleteUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:DeleteUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"DeleteUserPermissionsBoundary": {Needs: []Need{
-			{Action: "iam:DeleteUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:DeleteUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"DeleteUserPolicy": {Needs: []Need{
-			{Action: "iam:DeleteUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:DeleteUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"DetachGroupPolicy": {Needs: []Need{
-			{Action: "iam:DetachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:DetachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"DetachRolePolicy": {Needs: []Need{
-			{Action: "iam:DetachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:DetachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"DetachUserPolicy": {Needs: []Need{
-			{Action: "iam:DetachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+			{Action: "iam:DetachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"GetAccessKeyLastUsed": {Needs: []Need{
-			{Action: "iam:GetAccessKeyLastUsed", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, ByOther: true}}},
+			{Action: "iam:GetAccessKeyLastUsed", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, ByOther: true}}},
 		}},
 		"GetAccountAuthorizationDetails": {Needs: []Need{
 			{Action: "iam:GetAccountAuthorizationDetails"},
@@ -777,70 +777,70 @@ var Services = map[string]*Service{
 			{Action: "iam:GetContextKeysForCustomPolicy"},
 		}},
 		"GetContextKeysForPrincipalPolicy": {Needs: []Need{
-			{Action: "iam:GetContextKeysForPrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[33], &kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:GetContextKeysForPrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37], &kinds[34], &kinds[36]}, Path: []int{0}}}},
 		}},
 		"GetGroup": {Needs: []Need{
-			{Action: "iam:GetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:GetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"GetGroupPolicy": {Needs: []Need{
-			{Action: "iam:GetGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:GetGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"GetLoginProfile": {Needs: []Need{
-			{Action: "iam:GetLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:GetLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"GetPolicy": {Needs: []Need{
-			{Action: "iam:GetPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:GetPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"GetPolicyVersion": {Needs: []Need{
-			{Action: "iam:GetPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:GetPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"GetRole": {Needs: []Need{
-			{Action: "iam:GetRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:GetRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"GetRolePolicy": {Needs: []Need{
-			{Action: "iam:GetRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:GetRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"GetUser": {Needs: []Need{
-			{Action: "iam:GetUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:GetUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"GetUserPolicy": {Needs: []Need{
-			{Action: "iam:GetUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:GetUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"ListAccessKeys": {Needs: []Need{
-			{Action: "iam:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"ListAccountAliases": {Needs: []Need{
 			{Action: "iam:ListAccountAliases"},
 		}},
 		"ListAttachedGroupPolicies": {Needs: []Need{
-			{Action: "iam:ListAttachedGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:ListAttachedGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"ListAttachedRolePolicies": {Needs: []Need{
-			{Action: "iam:ListAttachedRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:ListAttachedRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"ListAttachedUserPolicies": {Needs: []Need{
-			{Action: "iam:ListAttachedUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:ListAttachedUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"ListEntitiesForPolicy": {Needs: []Need{
-			{Action: "iam:ListEntitiesForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:ListEntitiesForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"ListGroupPolicies": {Needs: []Need{
-			{Action: "iam:ListGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:ListGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"ListGroups": {Needs: []Need{
 			{Action: "iam:ListGroups"},
 		}},
 		"ListGroupsForUser": {Needs: []Need{
-			{Action: "iam:ListGroupsForUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:ListGroupsForUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"ListInstanceProfiles": {Needs: []Need{
 			{Action: "iam:ListInstanceProfiles"},
 		}},
 		"ListInstanceProfilesForRole": {Needs: []Need{
-			{Action: "iam:ListInstanceProfilesForRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:ListInstanceProfilesForRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"ListMFADevices": {Needs: []Need{
-			{Action: "iam:ListMFADevices", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:ListMFADevices", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"ListOpenIDConnectProviders": {Needs: []Need{
 			{Action: "iam:ListOpenIDConnectProviders"},
@@ -849,16 +849,16 @@ var Services = map[string]*Service{
 			{Action: "iam:ListPolicies"},
 		}},
 		"ListPolicyTags": {Needs: []Need{
-			{Action: "iam:ListPolicyTags", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:ListPolicyTags", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"ListPolicyVersions": {Needs: []Need{
-			{Action: "iam:ListPolicyVersions", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:ListPolicyVersions", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"ListRolePolicies": {Needs: []Need{
-			{Action: "iam:ListRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:ListRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"ListRoleTags": {Needs: []Need{
-			{Action: "iam:ListRoleTags", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:ListRoleTags", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"ListRoles": {Needs: []Need{
 			{Action: "iam:ListRoles"},
@@ -867,22 +867,22 @@ var Services = map[string]*Service{
 			{Action: "iam:ListSAMLProviders"},
 		}},
 		"ListSSHPublicKeys": {Needs: []Need{
-			{Action: "iam:ListSSHPublicKeys", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:ListSSHPublicKeys", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"ListServerCertificates": {Needs: []Need{
 			{Action: "iam:ListServerCertificates"},
 		}},
 		"ListServiceSpecificCredentials": {Needs: []Need{
-			{Action: "iam:ListServiceSpecificCredentials", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:ListServiceSpecificCredentials", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"ListSigningCertificates": {Needs: []Need{
-			{Action: "iam:ListSigningCertificates", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:ListSigningCertificates", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"ListUserPolicies": {Needs: []Need{
-			{Action: "iam:ListUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:ListUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"ListUserTags": {Needs: []Need{
-			{Action: "iam:ListUserTags", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:ListUserTags", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"ListUsers": {Needs: []Need{
 			{Action: "iam:ListUsers"},
@@ -891,74 +891,74 @@ var Services = map[string]*Service{
 			{Action: "iam:ListVirtualMFADevices"},
 		}},
 		"PutGroupPolicy": {Needs: []Need{
-			{Action: "iam:PutGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:PutGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"PutRolePermissionsBoundary": {Needs: []Need{
-			{Action: "iam:PutRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
+			{Action: "iam:PutRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
 		}},
 		"PutRolePolicy": {Needs: []Need{
-			{Action: "iam:PutRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:PutRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"PutUserPermissionsBoundary": {Needs: []Need{
-			{Action: "iam:PutUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
+			{Action: "iam:PutUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
 		}},
 		"PutUserPolicy": {Needs: []Need{
-			{Action: "iam:PutUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:PutUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 		"RemoveUserFromGroup": {Needs: []Need{
-			{Action: "iam:RemoveUserFromGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+			{Action: "iam:RemoveUserFromGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
 		}},
 		"SetDefaultPolicyVersion": {Needs: []Need{
-			{Action: "iam:SetDefaultPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:SetDefaultPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}},
 		"SimulateCustomPolicy": {Needs: []Need{
 			{Action: "iam:SimulateCustomPolicy"},
 		}},
 		"SimulatePrincipalPolicy": {Needs: []Need{
-			{Action: "iam:SimulatePrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[33], &kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:SimulatePrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[37], &kinds[34], &kinds[36]}, Path: []int{0}}}},
 		}},
 		"TagPolicy": {Needs: []Need{
-			{Action: "iam:TagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:TagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"TagRole": {Needs: []Need{
-			{Action: "iam:TagRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:TagRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"TagUser": {Needs: []Need{
-			{Action: "iam:TagUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:TagUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagPolicy": {Needs: []Need{
-			{Action: "iam:UntagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+			{Action: "iam:UntagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagRole": {Needs: []Need{
-			{Action: "iam:UntagRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:UntagRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagUser": {Needs: []Need{
-			{Action: "iam:UntagUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "iam:UntagUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UpdateAccessKey": {Needs: []Need{
-			{Action: "iam:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, OrCaller: true}}},
+			{Action: "iam:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}, OrCaller: true}}},
 		}},
 		"UpdateAssumeRolePolicy": {Needs: []Need{
-			{Action: "iam:UpdateAssumeRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:UpdateAssumeRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"UpdateGroup": {Needs: []Need{
-			{Action: "iam:UpdateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[33]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
+			{Action: "iam:UpdateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[34]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
 		}},
 		"UpdateRole": {Needs: []Need{
-			{Action: "iam:UpdateRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:UpdateRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"UpdateRoleDescription": {Needs: []Need{
-			{Action: "iam:UpdateRoleDescription", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "iam:UpdateRoleDescription", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"UpdateUser": {Needs: []Need{
-			{Action: "iam:UpdateUser", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[36]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
+			{Action: "iam:UpdateUser", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[37]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
 		"AssumeRole": {Needs: []Need{
-			{Action: "sts:AssumeRole", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
-			{Action: "sts:TagSession", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
-			{Action: "sts:SetSourceIdentity", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}}}}},
+			{Action: "sts:AssumeRole", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
+			{Action: "sts:TagSession", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
+			{Action: "sts:SetSourceIdentity", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}}}}},
 		}, Tags: [][]int{{5}}},
 		"DecodeAuthorizationMessage": {Needs: []Need{
 			{Action: "sts:DecodeAuthorizationMessage"},
@@ -970,8 +970,8 @@ var Services = map[string]*Service{
 			{Action: "sts:GetCallerIdentity"},
 		}},
 		"GetFederationToken": {Needs: []Need{
-			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
-			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
 		}, Tags: [][]int{{4}}},
 		"GetSessionToken": {Free: true, Needs: []Need{
 			{Action: "sts:GetSessionToken"},
@@ -984,37 +984,37 @@ var Services = map[string]*Service{
 	}},
 	"organizations": {Hides: false, Operations: map[string]*Operation{
 		"AttachPolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:AttachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39]}, Path: []int{1}}}},
+			{Action: "organizations:AttachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40]}, Path: []int{1}}}},
 		}},
 		"CloseAccount": {Management: true, Needs: []Need{
-			{Action: "organizations:CloseAccount", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+			{Action: "organizations:CloseAccount", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
 			{Action: "organizations:CreateAccount"},
-			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[38]}}}},
+			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[39]}}}},
 		}, Tags: [][]int{{4}}},
 		"CreateOrganization": {Management: true, Needs: []Need{
 			{Action: "organizations:CreateOrganization"},
 		}},
 		"CreateOrganizationalUnit": {Management: true, Needs: []Need{
-			{Action: "organizations:CreateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{0}}}},
-			{Action: "organizations:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[39]}}}},
+			{Action: "organizations:CreateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[40]}}}},
 		}, Tags: [][]int{{2}}},
 		"CreatePolicy": {Management: true, Needs: []Need{
 			{Action: "organizations:CreatePolicy"},
-			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[40]}}}},
+			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[41]}}}},
 		}, Tags: [][]int{{4}}},
 		"DeleteOrganization": {Management: true, Needs: []Need{
 			{Action: "organizations:DeleteOrganization"},
 		}},
 		"DeleteOrganizationalUnit": {Management: true, Needs: []Need{
-			{Action: "organizations:DeleteOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:DeleteOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"DeletePolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"DescribeAccount": {Management: true, Needs: []Need{
-			{Action: "organizations:DescribeAccount", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+			{Action: "organizations:DescribeAccount", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
 		}},
 		"DescribeCreateAccountStatus": {Management: true, Needs: []Need{
 			{Action: "organizations:DescribeCreateAccountStatus"},
@@ -1023,25 +1023,25 @@ var Services = map[string]*Service{
 			{Action: "organizations:DescribeOrganization"},
 		}},
 		"DescribeOrganizationalUnit": {Management: true, Needs: []Need{
-			{Action: "organizations:DescribeOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:DescribeOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"DescribePolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:DescribePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:DescribePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"DetachPolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:DetachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39]}, Path: []int{1}}}},
+			{Action: "organizations:DetachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40]}, Path: []int{1}}}},
 		}},
 		"DisableAWSServiceAccess": {Management: true, Needs: []Need{
 			{Action: "organizations:DisableAWSServiceAccess"},
 		}},
 		"DisablePolicyType": {Management: true, Needs: []Need{
-			{Action: "organizations:DisablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "organizations:DisablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
 		"EnableAWSServiceAccess": {Management: true, Needs: []Need{
 			{Action: "organizations:EnableAWSServiceAccess"},
 		}},
 		"EnablePolicyType": {Management: true, Needs: []Need{
-			{Action: "organizations:EnablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "organizations:EnablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
 		"ListAWSServiceAccessForOrganization": {Management: true, Needs: []Need{
 			{Action: "organizations:ListAWSServiceAccessForOrganization"},
@@ -1050,10 +1050,10 @@ var Services = map[string]*Service{
 			{Action: "organizations:ListAccounts"},
 		}},
 		"ListAccountsForParent": {Management: true, Needs: []Need{
-			{Action: "organizations:ListAccountsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:ListAccountsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{0}}}},
 		}},
 		"ListChildren": {Management: true, Needs: []Need{
-			{Action: "organizations:ListChildren", Targets: []Target{{Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:ListChildren", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{0}}}},
 		}},
 		"ListCreateAccountStatus": {Management: true, Needs: []Need{
 			{Action: "organizations:ListCreateAccountStatus"},
@@ -1062,121 +1062,121 @@ var Services = map[string]*Service{
 			{Action: "organizations:ListDelegatedAdministrators"},
 		}},
 		"ListOrganizationalUnitsForParent": {Management: true, Needs: []Need{
-			{Action: "organizations:ListOrganizationalUnitsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:ListOrganizationalUnitsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{0}}}},
 		}},
 		"ListParents": {Management: true, Needs: []Need{
-			{Action: "organizations:ListParents", Targets: []Target{{Kinds: []*Kind{&kinds[38], &kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:ListParents", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[40]}, Path: []int{0}}}},
 		}},
 		"ListPolicies": {Management: true, Needs: []Need{
 			{Action: "organizations:ListPolicies"},
 		}},
 		"ListPoliciesForTarget": {Management: true, Needs: []Need{
-			{Action: "organizations:ListPoliciesForTarget", Targets: []Target{{Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:ListPoliciesForTarget", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40]}, Path: []int{0}}}},
 		}},
 		"ListRoots": {Management: true, Needs: []Need{
 			{Action: "organizations:ListRoots"},
 		}},
 		"ListTagsForResource": {Management: true, Needs: []Need{
-			{Action: "organizations:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39], &kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40], &kinds[41]}, Path: []int{0}}}},
 		}},
 		"ListTargetsForPolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:ListTargetsForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:ListTargetsForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"MoveAccount": {Management: true, Needs: []Need{
-			{Action: "organizations:MoveAccount", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[41], &kinds[39]}, Path: []int{2}}}},
+			{Action: "organizations:MoveAccount", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[42], &kinds[40]}, Path: []int{2}}}},
 		}},
 		"TagResource": {Management: true, Needs: []Need{
-			{Action: "organizations:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39], &kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40], &kinds[41]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UntagResource": {Management: true, Needs: []Need{
-			{Action: "organizations:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[38], &kinds[41], &kinds[39], &kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[42], &kinds[40], &kinds[41]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"UpdateOrganizationalUnit": {Management: true, Needs: []Need{
-			{Action: "organizations:UpdateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
+			{Action: "organizations:UpdateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"UpdatePolicy": {Management: true, Needs: []Need{
-			{Action: "organizations:UpdatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "organizations:UpdatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 	}},
 	"rds": {Hides: true, Operations: map[string]*Operation{
 		"AddTagsToResource": {Needs: []Need{
-			{Action: "rds:AddTagsToResource", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", Targets: []Target{{Kinds: []*Kind{&kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51], &kinds[52]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"CopyDBClusterParameterGroup": {Needs: []Need{
-			{Action: "rds:CopyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
-			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+			{Action: "rds:CopyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
 		"CopyDBClusterSnapshot": {Needs: []Need{
-			{Action: "rds:CopyDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{1}}}},
-			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{1}}}},
+			{Action: "rds:CopyDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{1}}}},
 		}, Tags: [][]int{{5}}},
 		"CopyDBParameterGroup": {Needs: []Need{
-			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{1}}}},
-			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{1}}}},
-		}, Tags: [][]int{{3}}},
-		"CopyDBSnapshot": {Needs: []Need{
-			{Action: "rds:CopyDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{1}}}},
+			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
+		"CopyDBSnapshot": {Needs: []Need{
+			{Action: "rds:CopyDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{1}}}},
+		}, Tags: [][]int{{3}}},
 		"CreateDBCluster": {Needs: []Need{
-			{Action: "rds:CreateDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{4}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{8}}, {Name: "rds:databasename", Path: []int{3}}, {Name: "rds:storageencrypted", Path: []int{18}}, {Name: "rds:databaseclass", Path: []int{27}}, {Name: "rds:storagesize", Path: []int{28}}, {Name: "rds:piops", Path: []int{30}}, {Name: "rds:managemasteruserpassword", Path: []int{51}}}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{6}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{17}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{4}}}},
+			{Action: "rds:CreateDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{4}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{8}}, {Name: "rds:databasename", Path: []int{3}}, {Name: "rds:storageencrypted", Path: []int{18}}, {Name: "rds:databaseclass", Path: []int{27}}, {Name: "rds:storagesize", Path: []int{28}}, {Name: "rds:piops", Path: []int{30}}, {Name: "rds:managemasteruserpassword", Path: []int{51}}}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{6}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{17}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{4}}}},
 		}, Tags: [][]int{{17}, {56}}},
 		"CreateDBClusterEndpoint": {Needs: []Need{
-			{Action: "rds:CreateDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
-			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
+			{Action: "rds:CreateDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
 		}, Tags: [][]int{{5}}},
 		"CreateDBClusterParameterGroup": {Needs: []Need{
-			{Action: "rds:CreateDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
-			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
 		"CreateDBClusterSnapshot": {Needs: []Need{
-			{Action: "rds:CreateDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
-			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
 		}, Tags: [][]int{{2}}},
 		"CreateDBInstance": {Needs: []Need{
-			{Action: "rds:CreateDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{3}}, {Name: "rds:databaseengine", Path: []int{4}}, {Name: "rds:databasename", Path: []int{0}}, {Name: "rds:multiaz", Path: []int{16}}, {Name: "rds:piops", Path: []int{20}}, {Name: "rds:storageencrypted", Path: []int{31}}, {Name: "rds:storagesize", Path: []int{2}}, {Name: "rds:backuptarget", Path: []int{55}}, {Name: "rds:managemasteruserpassword", Path: []int{59}}}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{27}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{12}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{22}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{26}, Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{1}}}},
+			{Action: "rds:CreateDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{3}}, {Name: "rds:databaseengine", Path: []int{4}}, {Name: "rds:databasename", Path: []int{0}}, {Name: "rds:multiaz", Path: []int{16}}, {Name: "rds:piops", Path: []int{20}}, {Name: "rds:storageencrypted", Path: []int{31}}, {Name: "rds:storagesize", Path: []int{2}}, {Name: "rds:backuptarget", Path: []int{55}}, {Name: "rds:managemasteruserpassword", Path: []int{59}}}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{27}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{12}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{22}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{26}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 		}, Tags: [][]int{{26}, {65}}},
 		"CreateDBInstanceReadReplica": {Needs: []Need{
-			{Action: "rds:CreateDBInstanceReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{5}}, {Name: "rds:piops", Path: []int{7}}, {Name: "rds:backuptarget", Path: []int{40}}}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{43}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{14}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBInstanceReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{5}}, {Name: "rds:piops", Path: []int{7}}, {Name: "rds:backuptarget", Path: []int{40}}}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{43}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}, Tags: [][]int{{12}, {48}}},
 		"CreateDBParameterGroup": {Needs: []Need{
-			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
-			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
 		"CreateDBSnapshot": {Needs: []Need{
-			{Action: "rds:CreateDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
-			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}, Tags: [][]int{{2}}},
 		"CreateDBSubnetGroup": {Needs: []Need{
-			{Action: "rds:CreateDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:CreateDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
 		"DeleteDBCluster": {Needs: []Need{
-			{Action: "rds:DeleteDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{2}}}},
+			{Action: "rds:DeleteDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{2}}}},
 		}},
 		"DeleteDBClusterEndpoint": {Needs: []Need{
-			{Action: "rds:DeleteDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
 		}},
 		"DeleteDBClusterParameterGroup": {Needs: []Need{
-			{Action: "rds:DeleteDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
 		}},
 		"DeleteDBClusterSnapshot": {Needs: []Need{
-			{Action: "rds:DeleteDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
 		}},
 		"DeleteDBInstance": {Needs: []Need{
-			{Action: "rds:DeleteDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"DeleteDBParameterGroup": {Needs: []Need{
-			{Action: "rds:DeleteDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"DeleteDBSnapshot": {Needs: []Need{
-			{Action: "rds:DeleteDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"DeleteDBSubnetGroup": {Needs: []Need{
-			{Action: "rds:DeleteDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:DeleteDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
 		}},
 		"DescribeAccountAttributes": {Needs: []Need{
 			{Action: "rds:DescribeAccountAttributes"},
@@ -1185,46 +1185,46 @@ var Services = map[string]*Service{
 			{Action: "rds:DescribeCertificates"},
 		}},
 		"DescribeDBClusterEndpoints": {Needs: []Need{
-			{Action: "rds:DescribeDBClusterEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}, OrAll: true}}},
+			{Action: "rds:DescribeDBClusterEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}, OrAll: true}}},
 		}},
 		"DescribeDBClusterParameterGroups": {Needs: []Need{
-			{Action: "rds:DescribeDBClusterParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeDBClusterParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeDBClusterParameters": {Needs: []Need{
-			{Action: "rds:DescribeDBClusterParameters", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBClusterParameters", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
 		}},
 		"DescribeDBClusterSnapshotAttributes": {Needs: []Need{
-			{Action: "rds:DescribeDBClusterSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBClusterSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
 		}},
 		"DescribeDBClusterSnapshots": {Needs: []Need{
-			{Action: "rds:DescribeDBClusterSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBClusterSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 		"DescribeDBClusters": {Needs: []Need{
-			{Action: "rds:DescribeDBClusters", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeDBClusters", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeDBEngineVersions": {Needs: []Need{
 			{Action: "rds:DescribeDBEngineVersions"},
 		}},
 		"DescribeDBInstances": {Needs: []Need{
-			{Action: "rds:DescribeDBInstances", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeDBInstances", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeDBLogFiles": {Needs: []Need{
-			{Action: "rds:DescribeDBLogFiles", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBLogFiles", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"DescribeDBParameterGroups": {Needs: []Need{
-			{Action: "rds:DescribeDBParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeDBParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeDBParameters": {Needs: []Need{
-			{Action: "rds:DescribeDBParameters", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBParameters", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSnapshotAttributes": {Needs: []Need{
-			{Action: "rds:DescribeDBSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSnapshots": {Needs: []Need{
-			{Action: "rds:DescribeDBSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:DescribeDBSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSubnetGroups": {Needs: []Need{
-			{Action: "rds:DescribeDBSubnetGroups", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeDBSubnetGroups", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeEngineDefaultClusterParameters": {Needs: []Need{
 			{Action: "rds:DescribeEngineDefaultClusterParameters"},
@@ -1242,16 +1242,16 @@ var Services = map[string]*Service{
 			{Action: "rds:DescribeEvents"},
 		}},
 		"DescribeGlobalClusters": {Needs: []Need{
-			{Action: "rds:DescribeGlobalClusters", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeGlobalClusters", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeOptionGroups": {Needs: []Need{
-			{Action: "rds:DescribeOptionGroups", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribeOptionGroups", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeOrderableDBInstanceOptions": {Needs: []Need{
 			{Action: "rds:DescribeOrderableDBInstanceOptions"},
 		}},
 		"DescribePendingMaintenanceActions": {Needs: []Need{
-			{Action: "rds:DescribePendingMaintenanceActions", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, OrAll: true}}},
+			{Action: "rds:DescribePendingMaintenanceActions", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeReservedDBInstances": {Needs: []Need{
 			{Action: "rds:DescribeReservedDBInstances"},
@@ -1260,78 +1260,78 @@ var Services = map[string]*Service{
 			{Action: "rds:DescribeSourceRegions"},
 		}},
 		"DescribeValidDBInstanceModifications": {Needs: []Need{
-			{Action: "rds:DescribeValidDBInstanceModifications", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:DescribeValidDBInstanceModifications", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"DownloadDBLogFilePortion": {Needs: []Need{
-			{Action: "rds:DownloadDBLogFilePortion", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:DownloadDBLogFilePortion", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"FailoverDBCluster": {Needs: []Need{
-			{Action: "rds:FailoverDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{1}}}},
+			{Action: "rds:FailoverDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 		}},
 		"ListTagsForResource": {Needs: []Need{
-			{Action: "rds:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51], &kinds[52]}, Path: []int{0}}}},
 		}},
 		"ModifyDBCluster": {Needs: []Need{
-			{Action: "rds:ModifyDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{24}}, {Name: "rds:storagesize", Path: []int{25}}, {Name: "rds:piops", Path: []int{27}}, {Name: "rds:managemasteruserpassword", Path: []int{37}}}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{16}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
+			{Action: "rds:ModifyDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{24}}, {Name: "rds:storagesize", Path: []int{25}}, {Name: "rds:piops", Path: []int{27}}, {Name: "rds:managemasteruserpassword", Path: []int{37}}}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{16}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
 		}},
 		"ModifyDBClusterEndpoint": {Needs: []Need{
-			{Action: "rds:ModifyDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+			{Action: "rds:ModifyDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
 		}},
 		"ModifyDBClusterParameterGroup": {Needs: []Need{
-			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
 		}},
 		"ModifyDBClusterSnapshotAttribute": {Needs: []Need{
-			{Action: "rds:ModifyDBClusterSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+			{Action: "rds:ModifyDBClusterSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
 		}},
 		"ModifyDBInstance": {Needs: []Need{
-			{Action: "rds:ModifyDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{12}}, {Name: "rds:piops", Path: []int{17}}, {Name: "rds:storagesize", Path: []int{1}}, {Name: "rds:managemasteruserpassword", Path: []int{55}}}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{19}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
+			{Action: "rds:ModifyDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{12}}, {Name: "rds:piops", Path: []int{17}}, {Name: "rds:storagesize", Path: []int{1}}, {Name: "rds:managemasteruserpassword", Path: []int{55}}}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{19}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
 		}, Tags: [][]int{{62}}},
 		"ModifyDBParameterGroup": {Needs: []Need{
-			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"ModifyDBSnapshotAttribute": {Needs: []Need{
-			{Action: "rds:ModifyDBSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
+			{Action: "rds:ModifyDBSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"ModifyDBSubnetGroup": {Needs: []Need{
-			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"PromoteReadReplica": {Needs: []Need{
-			{Action: "rds:PromoteReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:PromoteReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
 		"RebootDBCluster": {Needs: []Need{
-			{Action: "rds:RebootDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "rds:RebootDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 		"RebootDBInstance": {Needs: []Need{
-			{Action: "rds:RebootDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:RebootDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"RemoveTagsFromResource": {Needs: []Need{
-			{Action: "rds:RemoveTagsFromResource", Targets: []Target{{Kinds: []*Kind{&kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51]}, Path: []int{0}}}},
+			{Action: "rds:RemoveTagsFromResource", Targets: []Target{{Kinds: []*Kind{&kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49], &kinds[50], &kinds[51], &kinds[52]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"ResetDBClusterParameterGroup": {Needs: []Need{
-			{Action: "rds:ResetDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+			{Action: "rds:ResetDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
 		}},
 		"ResetDBParameterGroup": {Needs: []Need{
-			{Action: "rds:ResetDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+			{Action: "rds:ResetDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"RestoreDBClusterFromSnapshot": {Needs: []Need{
-			{Action: "rds:RestoreDBClusterFromSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{3}}, {Name: "rds:databasename", Path: []int{7}}, {Name: "rds:databaseclass", Path: []int{22}}, {Name: "rds:piops", Path: []int{24}}}}, {Kinds: []*Kind{&kinds[45], &kinds[50]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{17}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{1}}}},
+			{Action: "rds:RestoreDBClusterFromSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{3}}, {Name: "rds:databasename", Path: []int{7}}, {Name: "rds:databaseclass", Path: []int{22}}, {Name: "rds:piops", Path: []int{24}}}}, {Kinds: []*Kind{&kinds[46], &kinds[51]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{17}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
 		}, Tags: [][]int{{10}, {37}}},
 		"RestoreDBInstanceFromDBSnapshot": {Needs: []Need{
-			{Action: "rds:RestoreDBInstanceFromDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:databaseengine", Path: []int{11}}, {Name: "rds:databasename", Path: []int{10}}, {Name: "rds:multiaz", Path: []int{6}}, {Name: "rds:piops", Path: []int{12}}, {Name: "rds:storagesize", Path: []int{37}}, {Name: "rds:backuptarget", Path: []int{35}}, {Name: "rds:managemasteruserpassword", Path: []int{46}}}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{38}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{31}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{14}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{19}, Mentioned: true}}},
-			{Action: "rds:AddTagsToResource", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:RestoreDBInstanceFromDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:databaseengine", Path: []int{11}}, {Name: "rds:databasename", Path: []int{10}}, {Name: "rds:multiaz", Path: []int{6}}, {Name: "rds:piops", Path: []int{12}}, {Name: "rds:storagesize", Path: []int{37}}, {Name: "rds:backuptarget", Path: []int{35}}, {Name: "rds:managemasteruserpassword", Path: []int{46}}}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{38}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{31}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{14}}, {Kinds: []*Kind{&kinds[52]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{19}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}, Tags: [][]int{{15}, {45}}},
 		"StartDBCluster": {Needs: []Need{
-			{Action: "rds:StartDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "rds:StartDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 		"StartDBInstance": {Needs: []Need{
-			{Action: "rds:StartDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}}},
+			{Action: "rds:StartDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"StopDBCluster": {Needs: []Need{
-			{Action: "rds:StopDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "rds:StopDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 		"StopDBInstance": {Needs: []Need{
-			{Action: "rds:StopDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{1}}}},
+			{Action: "rds:StopDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[51]}, Path: []int{1}}}},
 		}},
 	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{
@@ -1341,16 +1341,16 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccessKey": {Needs: []Need{
-			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
 		}},
 		"DeleteAccessKey": {Needs: []Need{
-			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
+			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
 		}},
 		"DeregisterDatabase": {Needs: []Need{
-			{Action: "postern:DeregisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "postern:DeregisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 		"DeregisterService": {Management: true, Needs: []Need{
 			{Action: "postern:DeregisterService"},
@@ -1362,13 +1362,13 @@ var Services = map[string]*Service{
 			{Action: "postern:GetAttachment", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 		}},
 		"GetCertificateAuthority": {Needs: []Need{
-			{Action: "postern:GetCertificateAuthority", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+			{Action: "postern:GetCertificateAuthority", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
 		}},
 		"GetDesired": {Management: true, Needs: []Need{
 			{Action: "postern:GetDesired"},
 		}},
 		"GetMasterUserPassword": {Needs: []Need{
-			{Action: "postern:GetMasterUserPassword", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{1}}}},
+			{Action: "postern:GetMasterUserPassword", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 		}},
 		"GetStatus": {Needs: []Need{
 			{Action: "postern:GetStatus"},
@@ -1377,7 +1377,7 @@ var Services = map[string]*Service{
 			{Action: "postern:IssueServiceCertificate"},
 		}},
 		"ListAccessKeys": {Needs: []Need{
-			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
 		}},
 		"ListAccounts": {Needs: []Need{
 			{Action: "postern:ListAccounts"},
@@ -1386,57 +1386,57 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"ListRegisteredDatabases": {Needs: []Need{
-			{Action: "postern:ListRegisteredDatabases", Targets: []Target{{Kinds: []*Kind{&kinds[42]}}}},
+			{Action: "postern:ListRegisteredDatabases", Targets: []Target{{Kinds: []*Kind{&kinds[43]}}}},
 		}},
 		"ListRegisteredServices": {Management: true, Needs: []Need{
 			{Action: "postern:ListRegisteredServices"},
 		}},
 		"RegisterDatabase": {Needs: []Need{
-			{Action: "postern:RegisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}}}},
+			{Action: "postern:RegisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}}}},
 		}, Tags: [][]int{{14}}},
 		"RegisterService": {Management: true, Needs: []Need{
-			{Action: "postern:RegisterService", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{2}}}},
+			{Action: "postern:RegisterService", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{2}}}},
 		}, Tags: [][]int{{6}}},
 		"RotateAccessKey": {Needs: []Need{
-			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
+			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
 		}},
 		"UpdateAccessKey": {Needs: []Need{
-			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[52]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
 		}},
 		"UpdateRegisteredDatabase": {Needs: []Need{
-			{Action: "postern:UpdateRegisteredDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "postern:UpdateRegisteredDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
 	}},
 	"elasticloadbalancing": {Hides: true, Operations: map[string]*Operation{
 		"AddTags": {Needs: []Need{
-			{Action: "elasticloadbalancing:AddTags", Targets: []Target{{Kinds: []*Kind{&kinds[54], &kinds[55], &kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:AddTags", Targets: []Target{{Kinds: []*Kind{&kinds[55], &kinds[56], &kinds[57]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"CreateListener": {Needs: []Need{
-			{Action: "elasticloadbalancing:CreateListener", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[56]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[56]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
-			{Action: "elasticloadbalancing:AddTags", When: []int{7}, Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, ByOther: true}}},
+			{Action: "elasticloadbalancing:CreateListener", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[57]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[57]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{7}, Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, ByOther: true}}},
 		}, Tags: [][]int{{7}}},
 		"CreateLoadBalancer": {Needs: []Need{
-			{Action: "elasticloadbalancing:CreateLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, ByOther: true, Keys: []Key{{Name: "elasticloadbalancing:scheme", Path: []int{4}}, {Name: "elasticloadbalancing:subnet", Path: []int{1}}, {Name: "elasticloadbalancing:securitygroup", Path: []int{3}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
-			{Action: "elasticloadbalancing:AddTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, ByOther: true}}},
+			{Action: "elasticloadbalancing:CreateLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, ByOther: true, Keys: []Key{{Name: "elasticloadbalancing:scheme", Path: []int{4}}, {Name: "elasticloadbalancing:subnet", Path: []int{1}}, {Name: "elasticloadbalancing:securitygroup", Path: []int{3}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, ByOther: true}}},
 		}, Tags: [][]int{{5}}},
 		"CreateTargetGroup": {Needs: []Need{
-			{Action: "elasticloadbalancing:CreateTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, ByOther: true}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}, Mentioned: true}}},
-			{Action: "elasticloadbalancing:AddTags", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, ByOther: true}}},
+			{Action: "elasticloadbalancing:CreateTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}, ByOther: true}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}, ByOther: true}}},
 		}, Tags: [][]int{{15}}},
 		"DeleteListener": {Needs: []Need{
-			{Action: "elasticloadbalancing:DeleteListener", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:DeleteListener", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
 		}},
 		"DeleteLoadBalancer": {Needs: []Need{
-			{Action: "elasticloadbalancing:DeleteLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:DeleteLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
 		}},
 		"DeleteTargetGroup": {Needs: []Need{
-			{Action: "elasticloadbalancing:DeleteTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:DeleteTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}}}},
 		}},
 		"DeregisterTargets": {Needs: []Need{
-			{Action: "elasticloadbalancing:DeregisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:DeregisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}}}},
 		}},
 		"DescribeAccountLimits": {Needs: []Need{
 			{Action: "elasticloadbalancing:DescribeAccountLimits"},
@@ -1466,34 +1466,34 @@ var Services = map[string]*Service{
 			{Action: "elasticloadbalancing:DescribeTargetHealth"},
 		}},
 		"ModifyListener": {Needs: []Need{
-			{Action: "elasticloadbalancing:ModifyListener", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{2}}}}, {Kinds: []*Kind{&kinds[56]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[56]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:ModifyListener", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{2}}}}, {Kinds: []*Kind{&kinds[57]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[57]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
 		}},
 		"ModifyListenerAttributes": {Needs: []Need{
-			{Action: "elasticloadbalancing:ModifyListenerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:ModifyListenerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
 		}},
 		"ModifyLoadBalancerAttributes": {Needs: []Need{
-			{Action: "elasticloadbalancing:ModifyLoadBalancerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:ModifyLoadBalancerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
 		}},
 		"ModifyTargetGroup": {Needs: []Need{
-			{Action: "elasticloadbalancing:ModifyTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:ModifyTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}}}},
 		}},
 		"ModifyTargetGroupAttributes": {Needs: []Need{
-			{Action: "elasticloadbalancing:ModifyTargetGroupAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:ModifyTargetGroupAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}}}},
 		}},
 		"RegisterTargets": {Needs: []Need{
-			{Action: "elasticloadbalancing:RegisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:RegisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[57]}, Path: []int{0}}}},
 		}},
 		"RemoveTags": {Needs: []Need{
-			{Action: "elasticloadbalancing:RemoveTags", Targets: []Target{{Kinds: []*Kind{&kinds[54], &kinds[55], &kinds[56]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:RemoveTags", Targets: []Target{{Kinds: []*Kind{&kinds[55], &kinds[56], &kinds[57]}, Path: []int{0}}}},
 		}, Tags: [][]int{{1}}},
 		"SetIpAddressType": {Needs: []Need{
-			{Action: "elasticloadbalancing:SetIpAddressType", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+			{Action: "elasticloadbalancing:SetIpAddressType", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}}}},
 		}},
 		"SetSecurityGroups": {Needs: []Need{
-			{Action: "elasticloadbalancing:SetSecurityGroups", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:securitygroup", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:SetSecurityGroups", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:securitygroup", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"SetSubnets": {Needs: []Need{
-			{Action: "elasticloadbalancing:SetSubnets", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:subnet", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:SetSubnets", Targets: []Target{{Kinds: []*Kind{&kinds[56]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:subnet", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
 		}},
 	}},
 }
@@ -1515,6 +1515,7 @@ var kinds = [...]Kind{
 	{Service: "ec2", Type: "vpc", Prefix: "vpc-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:tenancy", "ec2:vpcid"}},
 	{Service: "ec2", Type: "vpc-endpoint", Prefix: "vpce-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:vpceprivatednspreference", "ec2:vpceprivatednsspecifieddomains", "ec2:vpceservicename", "ec2:vpceserviceregion"}},
 	{Service: "ec2", Type: "vpc-endpoint-service", Prefix: "vpce-svc-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:vpceserviceprivatednsname"}},
+	{Service: "ec2", Type: "vpc-endpoint-service-permission", Prefix: "vpce-svc-perm-", NoRegion: false, NoAccount: false},
 	{Service: "ec2", Type: "vpc-peering-connection", Prefix: "pcx-", NoRegion: false, NoAccount: false},
 	{Service: "vpc-lattice", Type: "accesslogsubscription", Prefix: "", NoRegion: false, NoAccount: false},
 	{Service: "vpc-lattice", Type: "domainverification", Prefix: "", NoRegion: false, NoAccount: false},

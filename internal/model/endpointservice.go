@@ -3,6 +3,7 @@
 package model
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -55,7 +56,8 @@ type ServicePrincipal struct {
 	// ID is vpce-svc-perm-….
 	ID string `json:"id"`
 	// ARN is that of an account's root, a user or a role, or * for everybody.
-	ARN string `json:"arn"`
+	ARN  string            `json:"arn"`
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // ServiceVerification is how an account shows that the private name of its service is its
@@ -83,6 +85,9 @@ func (s *EndpointService) Clone() *EndpointService {
 	c.Ports = slices.Clone(s.Ports)
 	c.LoadBalancers = slices.Clone(s.LoadBalancers)
 	c.Principals = slices.Clone(s.Principals)
+	for i := range c.Principals {
+		c.Principals[i].Tags = maps.Clone(c.Principals[i].Tags)
+	}
 	c.Families = slices.Clone(s.Families)
 	return &c
 }

@@ -3,6 +3,7 @@
 package state
 
 import (
+	"iter"
 	"strconv"
 	"time"
 
@@ -21,6 +22,16 @@ var (
 	// EndpointServicesByRegion has all of a region, whoever has them.
 	EndpointServicesByRegion = byRef(EndpointServices, "region", func(s *model.EndpointService) []model.Ref {
 		return []model.Ref{{Region: s.Region}}
+	})
+	// ServicePermissions are parts of services, with ids and tags of their own.
+	ServicePermissions = taggedParts(EC2, EndpointServices, "vpc-endpoint-service-permission", "vpce-svc-perm-", func(s *model.EndpointService) iter.Seq2[string, *map[string]string] {
+		return func(yield func(string, *map[string]string) bool) {
+			for i := range s.Principals {
+				if p := &s.Principals[i]; !yield(p.ID, &p.Tags) {
+					return
+				}
+			}
+		}
 	})
 	// EndpointServicesByNext has those first for whose private names a record is looked for
 	// next.

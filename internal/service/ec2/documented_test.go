@@ -76,7 +76,7 @@ func newEverything(t *testing.T) *everything {
 	e.offered = &model.EndpointService{
 		Meta:     model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpce-svc-0123456789abcdef0", Tags: map[string]string{"team": "data"}},
 		Name:     "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
-		Families: []string{"ipv4"}, Principals: []model.ServicePrincipal{{ID: "vpce-svc-perm-0123456789abcdef0", ARN: "*"}},
+		Families: []string{"ipv4"}, Principals: []model.ServicePrincipal{{ID: "vpce-svc-perm-0123456789abcdef0", ARN: "*", Tags: map[string]string{"team": "data"}}},
 	}
 	n.Put(t, func(tx *table.Txn) {
 		state.EndpointServices.Put(tx, e.offered)

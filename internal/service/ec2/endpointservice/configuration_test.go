@@ -181,6 +181,17 @@ func TestPrincipalsMayHaveEndpoints(t *testing.T) {
 	if added := change([]string{root, role}, nil); len(added) != 2 || *added[0].PrincipalType != "Account" || !strings.HasPrefix(*added[0].ServicePermissionId, "vpce-svc-perm-") {
 		t.Errorf("added were %+v", added)
 	}
+	permission := p.described(t, *made.ServiceId) // whose tags are others
+	allowed, err := p.API.DescribeVpcEndpointServicePermissions(p.Ctx, &shape.DescribeVpcEndpointServicePermissionsInput{ServiceId: made.ServiceId, Filters: ec2test.Filter("principal", root)})
+	if err != nil || len(permission.Tags) > 0 {
+		t.Fatal(err)
+	}
+	if _, err := p.API.CreateTags(p.Ctx, &shape.CreateTagsInput{Resources: []string{*allowed.AllowedPrincipals[0].ServicePermissionId}, Tags: []shape.Tag{{Key: new("team"), Value: new("data")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(shape.DescribeVpcEndpointServicePermissionsInput{Filters: ec2test.Filter("tag:team", "data")}); !slices.Equal(got, []string{"Account " + root}) {
+		t.Errorf("tagged are %q", got)
+	}
 	if again := change([]string{root}, nil); len(again) != 0 || !seen() {
 		t.Errorf("added again were %+v", again)
 	}

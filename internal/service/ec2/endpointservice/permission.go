@@ -99,7 +99,7 @@ func (a Services) DescribeVpcEndpointServicePermissions(ctx context.Context, in 
 	out := &shape.DescribeVpcEndpointServicePermissionsOutput{NextToken: next, AllowedPrincipals: []shape.AllowedPrincipal{}}
 	for _, p := range page {
 		out.AllowedPrincipals = append(out.AllowedPrincipals, shape.AllowedPrincipal{
-			PrincipalType: new(principalType(p.ARN)), Principal: &p.ARN, ServicePermissionId: &p.ID, ServiceId: &s.ID, Tags: []shape.Tag{},
+			PrincipalType: new(principalType(p.ARN)), Principal: &p.ARN, ServicePermissionId: &p.ID, ServiceId: &s.ID, Tags: request.TagList(p.Tags),
 		})
 	}
 	return out, nil
@@ -110,4 +110,5 @@ var permissionFilters = service.Filters[model.ServicePrincipal]{
 		"principal":      func(p model.ServicePrincipal) []string { return request.One(p.ARN) },
 		"principal-type": func(p model.ServicePrincipal) []string { return request.One(principalType(p.ARN)) },
 	},
+	Tags: func(p model.ServicePrincipal) map[string]string { return p.Tags },
 }

@@ -36,11 +36,13 @@ var unknown = map[string]refusal{
 	// AWS documents no code for these; this is the one that Terraform takes for it.
 	shape.ResourceTypeEgressOnlyInternetGateway: {"InvalidGatewayID.NotFound", "The eigw ID '%s' does not exist"},
 	shape.ResourceTypeVpcEndpoint:               {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
-	shape.ResourceTypeVpcEndpointService:        {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
-	shape.ResourceTypeNatgateway:                {"InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist"},
-	shape.ResourceTypeVpcPeeringConnection:      {"InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist"},
-	state.EndpointServices.Kind():               {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
-	state.NATGateways.Kind():                    {"NatGatewayNotFound", "The Nat Gateway %s was not found"}, // to its own operations
+	// AWS documents no code for this one.
+	shape.ResourceTypeVpcEndpointServicePermission: {"InvalidVpcEndpointServicePermissionId.NotFound", "The VpcEndpointServicePermission Id '%s' does not exist"},
+	shape.ResourceTypeVpcEndpointService:           {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
+	shape.ResourceTypeNatgateway:                   {"InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist"},
+	shape.ResourceTypeVpcPeeringConnection:         {"InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist"},
+	state.EndpointServices.Kind():                  {"InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '%s' does not exist"},
+	state.NATGateways.Kind():                       {"NatGatewayNotFound", "The Nat Gateway %s was not found"}, // to its own operations
 }
 
 // malformed are the errors for ids that do not begin as they should, of the types that
