@@ -249,6 +249,34 @@ func TestPortsOfAGatewayAddressRunOut(t *testing.T) {
 	r.worksAgain(r.Client, endpoint6)
 }
 
+// So are clients of a load balancer in their own VPC.
+func TestPortsOfALoadBalancerRunOut(t *testing.T) {
+	r := newRig(t)
+	a, _ := r.share(nft.Shares{Ports: 2 * few})
+	door, behind := netip.MustParseAddr("10.0.1.120"), netip.MustParseAddr("10.0.2.11")
+	r.Put(r.TableA, lab.Class("vpc-a", "c-balancer", lab.AnyRules, lab.AnyRules), lab.Address("vpc-a", door.String(), "c-balancer"),
+		desired.Pool{VPC: "vpc-a", Gateway: door, Addresses: []netip.Prefix{netip.PrefixFrom(door, 32)}},
+		desired.Target{VPC: "vpc-a", Addr: door, Gateway: door, Forwards: []desired.Forward{
+			{Port: 80, To: []netip.AddrPort{netip.AddrPortFrom(behind, 8080)}}, {Port: 81, To: []netip.AddrPort{netip.AddrPortFrom(behind, 8081)}},
+		}},
+		desired.Endpoint{VPC: "vpc-a", Addr: door, Target: door, Ports: []desired.PortRange{{From: 80, To: 80}, {From: 81, To: 81}}})
+	r.Far.Greet(8080)
+	r.Far.Greet(8081)
+	r.fill(r.Client, door.String()+":80", few)
+	filled := r.fill(r.Near, door.String()+":80", few)
+	r.refused(r.Client, door.String()+":80")
+	r.refused(r.Far, door.String()+":80")
+	r.works(r.Client, door.String()+":81", door.String())
+	r.works(r.Client, "10.0.2.11:8080", "10.0.1.10")
+	if got := use(t, a); got.Refused.Ports < 2 || got.Refused.Sum() != got.Refused.Ports {
+		t.Errorf("use: %+v, want refusals for want of ports", got)
+	}
+	for _, conn := range filled {
+		conn.Close()
+	}
+	r.worksAgain(r.Client, door.String()+":80")
+}
+
 // At its real size: a client with a server's help opens all that it can. Its
 // neighbours in both VPCs go on, and what it has beyond its share is answered.
 func TestOneClientFillsNothingButItsShare(t *testing.T) {
