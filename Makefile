@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # -trimpath as in the binary: what is compiled for one is there for the other.
 export GOFLAGS := -trimpath -buildvcs=false
 
-.PHONY: help build demo demo-overlap demo-egress demo-tenants demo-databases test clients test-race bench check fix generate express express-check form fuzz clean
+.PHONY: help build demo demo-overlap demo-egress demo-tenants demo-databases demo-central test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -34,6 +34,9 @@ demo-tenants: build ## a vendor shares with three customers, whose roles may do 
 
 demo-databases: build ## PostgreSQL in a cluster and MariaDB by their own names, and the end of a writer (needs root)
 	$(call tell,databases)
+
+demo-central: build ## interface endpoints of one VPC, which all others call by one endpoint each (needs root)
+	$(call tell,central)
 
 define tell
 	@tool/needs $@

@@ -4,7 +4,8 @@
 // PostgreSQL and psql: `sudo make demo`; `sudo make demo-overlap` has several services
 // and their names, `sudo make demo-egress` public names from networks without internet,
 // `sudo make demo-tenants` accounts that share, `sudo make demo-databases` a cluster of
-// database servers whose writer is killed. It exits with 0 when every step held
+// database servers whose writer is killed, `sudo make demo-central` services that all VPCs
+// call by one endpoint each. It exits with 0 when every step held
 // and nothing is left behind, with 1 when not, and with 130 when it was stopped.
 package main
 

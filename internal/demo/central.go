@@ -131,15 +131,7 @@ func (d *demo) offerDomains(ctx context.Context) (err error) {
 	if err := d.gatewayActive(ctx); err != nil {
 		return err
 	}
-	group, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
-		&vpclattice.CreateResourceConfigurationInput{
-			Name: new("partners"), Type: new(vpclattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &d.world.gateway,
-		})
-	if err != nil {
-		return err
-	}
-	d.merger.group, d.merger.groupARN, d.merger.children = *group.Id, *group.Arn, map[string]string{}
-	if err := d.configurationActive(ctx, *group.Id); err != nil {
+	if err := d.makeConfigurationGroup(ctx, "partners", ""); err != nil {
 		return err
 	}
 	for _, p := range partners {
@@ -164,7 +156,7 @@ func (d *demo) makeConsumer(ctx context.Context) error {
 	if d.world.clientGroup, err = d.makeGroup(ctx, n, "client", "those who ask"); err != nil {
 		return err
 	}
-	if d.world.endpointGroup, err = d.makeGroup(ctx, n, "endpoint", "the endpoint to the partners"); err != nil {
+	if d.world.endpointGroup, err = d.makeGroup(ctx, n, "endpoint", "the one endpoint"); err != nil {
 		return err
 	}
 	return d.admit(ctx, d.world.endpointGroup, d.world.clientGroup, ports{443, 443})

@@ -7,7 +7,8 @@
 // that are reached from networks without internet. The fourth is about accounts: a vendor
 // and its customers, and what each of them may do. The fifth has a cluster of PostgreSQL
 // servers that Postern runs itself, and what clients elsewhere notice when its writer is
-// killed, and a server of MariaDB.
+// killed, and a server of MariaDB. The sixth has interface endpoints to services in one VPC, and
+// many VPCs that call them by one endpoint each.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.
@@ -41,7 +42,7 @@ type Config struct {
 }
 
 // Stories lists what can be told.
-var Stories = []string{"database", "overlap", "egress", "tenants", databasesStory}
+var Stories = []string{"database", "overlap", "egress", "tenants", databasesStory, centralStory}
 
 const databasesStory = "databases"
 
@@ -59,6 +60,7 @@ type demo struct {
 	abroad  abroad
 	tenancy tenancy
 	hosted  hosted
+	hub     hub
 	// acting is the environment of whose programs run; empty for the first account's.
 	acting []string
 	// running are the other programs that were started and go on, oldest first.
@@ -73,7 +75,7 @@ func Run(ctx context.Context, c Config) error {
 	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}, world: new(world)}
 	err := d.prepare(ctx)
 	if err == nil {
-		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants(), databasesStory: d.databases()}[c.Story])
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants(), databasesStory: d.databases(), centralStory: d.centralServices()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -70,15 +70,20 @@ func (d *demo) makeInVPCGateway(ctx context.Context) error {
 	return d.gatewayActive(ctx)
 }
 
-func (d *demo) makeConfigurationGroup(ctx context.Context) error {
-	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
-		&vpclattice.CreateResourceConfigurationInput{
-			Name: new("merger"), Type: new(vpclattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &d.world.gateway, GroupDomain: new(providerZone),
-		})
+// makeConfigurationGroup makes a group whose children have names below a domain, if there
+// is one.
+func (d *demo) makeConfigurationGroup(ctx context.Context, name, domain string) error {
+	in := &vpclattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(vpclattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &d.world.gateway,
+	}
+	if domain != "" {
+		in.GroupDomain = &domain
+	}
+	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration", in)
 	if err != nil {
 		return err
 	}
-	d.merger.group, d.merger.groupARN = *out.Id, *out.Arn
+	d.merger.group, d.merger.groupARN, d.merger.children = *out.Id, *out.Arn, map[string]string{}
 	return d.configurationActive(ctx, *out.Id)
 }
 

@@ -138,10 +138,9 @@ func (d *demo) offerGroup(ctx context.Context) error {
 	if err := d.makeInVPCGateway(ctx); err != nil {
 		return err
 	}
-	if err := d.makeConfigurationGroup(ctx); err != nil {
+	if err := d.makeConfigurationGroup(ctx, "merger", providerZone); err != nil {
 		return err
 	}
-	d.merger.children = map[string]string{}
 	if err := d.makeChild(ctx, "database", databaseName, databasePort, byAddress(databaseAddress)); err != nil {
 		return err
 	}

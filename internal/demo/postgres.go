@@ -22,6 +22,7 @@ import (
 type tools struct {
 	postgres, initdb, psql, setpriv, curl string
 	mariadb                               string // of the story that has such a server
+	aws                                   string // of the story in which workloads call the API
 	uid, gid                              uint32
 }
 
@@ -38,6 +39,9 @@ func findTools(ctx context.Context, story string) (t tools, err error) {
 		if err != nil {
 			return tools{}, err
 		}
+	}
+	if story == centralStory {
+		programs["aws"] = &t.aws
 	}
 	for name, place := range programs {
 		if *place, err = findProgram(name); err != nil {

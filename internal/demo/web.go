@@ -30,7 +30,8 @@ const (
 
 // web is what Helper does with pages: "serve WORDS" is a server of one page, "get URL"
 // asks once, "keep URL" asks until it is ended and counts, "until URL WORDS" asks until
-// a page has these words, and "ask SERVER NAME" asks a name server.
+// a page has these words, "ask SERVER NAME" asks a name server, and "store ADDRESS FOLDER"
+// is a store of objects.
 func web(out io.Writer, args []string) (known bool, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
@@ -45,6 +46,8 @@ func web(out io.Writer, args []string) (known bool, err error) {
 		return true, keepAsking(ctx, out, args[1])
 	case len(args) == 3 && args[0] == "until":
 		return true, askUntil(ctx, out, args[1], args[2])
+	case len(args) == 3 && args[0] == "store":
+		return true, serveStore(ctx, out, args[1], args[2])
 	case len(args) == 3 && args[0] == "ask":
 		answers, err := askName(ctx, args[1], args[2])
 		fmt.Fprintln(out, answers)
