@@ -111,6 +111,19 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	}
 	t.Cleanup(func() { live.Close() })
 	expectRefusal(t, far, hostPort(faraway.Address(), 8443))
+	near, err := vpc.EndpointTo(&ec2.CreateVpcEndpointInput{
+		ServiceName: new("com.amazonaws.vpce.us-east-1." + service), SubnetIds: []string{a.ID}, SecurityGroupIds: []string{open},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, sees, conn, err := meet(client, hostPort(near.Address(), 443)); err != nil || who != one.IP || sees != lb.Addresses[a.Zone] {
+		t.Errorf("by an endpoint of the load balancer's own VPC %s answers and sees %s, %v; want %s, which sees %s", who, sees, err, one.IP, lb.Addresses[a.Zone])
+	} else {
+		conn.Close()
+	}
+	near.Delete()
+	expectRefusal(t, client, hostPort(near.Address(), 443))
 
 	lb.Set("load_balancing.cross_zone.enabled", "true")
 	kept := map[netip.Addr]net.Conn{}

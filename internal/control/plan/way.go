@@ -144,6 +144,9 @@ func (from door) way(consumer network, res *resource) []desired.Entry {
 	if from.addr.Is4() != res.is4 || !far.ok {
 		return nil
 	}
+	if spread, is := far.entry.(desired.Balance); is && consumer.id == res.provider.id {
+		return from.inside(spread, res)
+	}
 	target, source := far.addr, consumer.source(res.is4)
 	entries := []desired.Entry{
 		far.entry,
@@ -158,6 +161,19 @@ func (from door) way(consumer network, res *resource) []desired.Entry {
 	}
 	return append(entries, desired.Endpoint{
 		VPC: consumer.id, Addr: from.addr, Target: target, Ports: res.ports, PortSet: res.portSet, Owner: from.owner,
+	})
+}
+
+// inside is way to a load balancer of the door's own VPC. As the load balancer's own address
+// is, the door is a target of its router: there is no link of a router with itself.
+func (from door) inside(spread desired.Balance, res *resource) (entries []desired.Entry) {
+	spread.Addr = from.addr
+	entries = append(entries, spread)
+	if res.portSet != "" {
+		entries = append(entries, desired.PortSet{VPC: spread.VPC, Name: res.portSet, Ranges: res.portRanges})
+	}
+	return append(entries, desired.Endpoint{
+		VPC: spread.VPC, Addr: from.addr, Target: from.addr, Ports: res.ports, PortSet: res.portSet, Owner: from.owner,
 	})
 }
 
