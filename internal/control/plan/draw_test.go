@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 42
+const kindsOfRows = 47
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -115,6 +115,8 @@ func (d drawer) row(kind int) table.Row {
 		return c
 	}
 	switch {
+	case kind > 41:
+		return d.offered(kind - 42)
 	case kind == 40:
 		return d.peering()
 	case kind > 31:
@@ -437,19 +439,6 @@ func (d drawer) endpoint(vpc int) *model.VPCEndpoint {
 		d.toService(e)
 	}
 	return e
-}
-
-// toService makes an endpoint one to a service, with an interface of those that are drawn.
-func (d drawer) toService(e *model.VPCEndpoint) {
-	e.Type, e.Configuration, e.Interfaces = model.EndpointInterface, model.Ref{}, []string{fmt.Sprintf("eni-%d", 3+d.n)}
-	e.ServiceName = "com.amazonaws.us-east-1." + d.name("service", "ec2", "rds", "none")
-	e.Targets = []model.TransitTarget{{Host: d.odd("host"), Index: 20 + d.n}}
-	if d.odd("pending") == 1 {
-		e.Acceptance = model.AcceptancePending
-	}
-	if d.odd("gives it up") == 1 {
-		e.Interfaces, e.Leaving = nil, e.Interfaces
-	}
 }
 
 func (d drawer) gatewayInterface() *model.NetworkInterface {
