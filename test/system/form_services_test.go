@@ -42,7 +42,10 @@ func fillServices(s *pair, account string) {
 	}
 	postern.Call[ec2.ModifyVpcAttributeOutput](p, ec2.Service, "ModifyVpcAttribute", &ec2.ModifyVpcAttributeInput{VpcId: &s.consumer.ID, EnableDnsHostnames: &ec2.AttributeBooleanValue{Value: new(true)}})
 	lead(storeName, true)
-	lead("com.amazonaws.us-east-1.sts", true)
+	postern.Call[ec2.ModifyVpcEndpointOutput](p, ec2.Service, "ModifyVpcEndpoint", &ec2.ModifyVpcEndpointInput{
+		VpcEndpointId:  lead("com.amazonaws.us-east-1.sts", true),
+		PolicyDocument: new(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:GetCallerIdentity","Resource":"*"}]}`),
+	})
 	offered := postern.Call[ec2.CreateVpcEndpointServiceConfigurationOutput](p, ec2.Service, "CreateVpcEndpointServiceConfiguration", &ec2.CreateVpcEndpointServiceConfigurationInput{
 		NetworkLoadBalancerArns: []string{*balancer}, AcceptanceRequired: new(true), PrivateDnsName: new("api.example.com"),
 		TagSpecifications: []ec2.TagSpecification{{ResourceType: new("vpc-endpoint-service"), Tags: []ec2.Tag{{Key: new("Name"), Value: new("thing")}}}},
