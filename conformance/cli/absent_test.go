@@ -25,8 +25,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"ec2 describe-transit-gateway-attachments":                                             "TransitGatewayAttachments",
 		"ec2 describe-transit-gateway-vpc-attachments":                                         "TransitGatewayVpcAttachments",
 		"ec2 describe-transit-gateways":                                                        "TransitGateways",
-		"ec2 describe-vpc-endpoint-connections":                                                "VpcEndpointConnections",
-		"ec2 describe-vpc-endpoint-service-configurations":                                     "ServiceConfigurations",
 		"ec2 describe-vpn-connections":                                                         "VpnConnections",
 		"ec2 describe-vpn-gateways":                                                            "VpnGateways",
 		"ec2 get-subnet-cidr-reservations --subnet-id " + s:                                    "SubnetIpv4CidrReservations",

@@ -50,12 +50,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"transit attachments of VPCs": func() (any, error) {
 			return c.ec2.DescribeTransitGatewayVpcAttachments(c.ctx, &ec2.DescribeTransitGatewayVpcAttachmentsInput{})
 		},
-		"own endpoint services": func() (any, error) {
-			return c.ec2.DescribeVpcEndpointServiceConfigurations(c.ctx, &ec2.DescribeVpcEndpointServiceConfigurationsInput{})
-		},
-		"endpoint connections": func() (any, error) {
-			return c.ec2.DescribeVpcEndpointConnections(c.ctx, &ec2.DescribeVpcEndpointConnectionsInput{})
-		},
 		"VPN connections": func() (any, error) { return c.ec2.DescribeVpnConnections(c.ctx, &ec2.DescribeVpnConnectionsInput{}) },
 		"VPN gateways":    func() (any, error) { return c.ec2.DescribeVpnGateways(c.ctx, &ec2.DescribeVpnGatewaysInput{}) },
 		"reserved blocks": func() (any, error) {

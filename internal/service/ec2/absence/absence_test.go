@@ -15,19 +15,17 @@ import (
 // absent are the operations whose lists are empty, with an id that they can be
 // asked for and the error for it: none where AWS leaves out what does not exist.
 var absent = map[string]struct{ member, id, code string }{
-	"DescribeCarrierGateways":                  {"CarrierGatewayIds", "cagw-12345678", "InvalidCarrierGatewayID.NotFound"},
-	"DescribeCustomerGateways":                 {"CustomerGatewayIds", "cgw-12345678", "InvalidCustomerGatewayID.NotFound"},
-	"DescribeFlowLogs":                         {"FlowLogIds", "fl-12345678", ""},
-	"DescribeInstances":                        {"InstanceIds", "i-12345678", "InvalidInstanceID.NotFound"},
-	"DescribeSecurityGroupReferences":          {"GroupId", "sg-12345678", "InvalidGroup.NotFound"},
-	"DescribeTransitGatewayAttachments":        {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
-	"DescribeTransitGatewayVpcAttachments":     {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
-	"DescribeTransitGateways":                  {"TransitGatewayIds", "tgw-12345678", "InvalidTransitGatewayID.NotFound"},
-	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "vpce-svc-12345678", "InvalidVpcEndpointServiceId.NotFound"},
-	"DescribeVpnConnections":                   {"VpnConnectionIds", "vpn-12345678", "InvalidVpnConnectionID.NotFound"},
-	"DescribeVpnGateways":                      {"VpnGatewayIds", "vgw-12345678", "InvalidVpnGatewayID.NotFound"},
-	"DescribeVpcEndpointConnections":           {},
-	"DescribeSecurityGroupVpcAssociations":     {},
+	"DescribeCarrierGateways":              {"CarrierGatewayIds", "cagw-12345678", "InvalidCarrierGatewayID.NotFound"},
+	"DescribeCustomerGateways":             {"CustomerGatewayIds", "cgw-12345678", "InvalidCustomerGatewayID.NotFound"},
+	"DescribeFlowLogs":                     {"FlowLogIds", "fl-12345678", ""},
+	"DescribeInstances":                    {"InstanceIds", "i-12345678", "InvalidInstanceID.NotFound"},
+	"DescribeSecurityGroupReferences":      {"GroupId", "sg-12345678", "InvalidGroup.NotFound"},
+	"DescribeTransitGatewayAttachments":    {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
+	"DescribeTransitGatewayVpcAttachments": {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
+	"DescribeTransitGateways":              {"TransitGatewayIds", "tgw-12345678", "InvalidTransitGatewayID.NotFound"},
+	"DescribeVpnConnections":               {"VpnConnectionIds", "vpn-12345678", "InvalidVpnConnectionID.NotFound"},
+	"DescribeVpnGateways":                  {"VpnGatewayIds", "vgw-12345678", "InvalidVpnGatewayID.NotFound"},
+	"DescribeSecurityGroupVpcAssociations": {},
 }
 
 // TestWhatCannotBeHereIsListedEmpty asks for everything, for an id and for a page
