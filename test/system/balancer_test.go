@@ -98,11 +98,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	} else {
 		conn.Close()
 	}
-	addrs, err := resolve(client, lb.Name)
-	slices.SortFunc(addrs, netip.Addr.Compare)
-	if want := []netip.Addr{lb.Addresses[a.Zone], lb.Addresses[b.Zone]}; err != nil || !slices.Equal(addrs, want) {
-		t.Errorf("the name leads to %v, %v, want %v", addrs, err, want)
-	}
+	expectNames(t, client, lb.Name, lb.Addresses[a.Zone], lb.Addresses[b.Zone])
 
 	far, faraway, service := byEndpoint(t, p, lb)
 	who, sees, live, err := meet(far, hostPort(faraway.Address(), 443))
@@ -111,19 +107,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	}
 	t.Cleanup(func() { live.Close() })
 	expectRefusal(t, far, hostPort(faraway.Address(), 8443))
-	near, err := vpc.EndpointTo(&ec2.CreateVpcEndpointInput{
-		ServiceName: new("com.amazonaws.vpce.us-east-1." + service), SubnetIds: []string{a.ID}, SecurityGroupIds: []string{open},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if who, sees, conn, err := meet(client, hostPort(near.Address(), 443)); err != nil || who != one.IP || sees != lb.Addresses[a.Zone] {
-		t.Errorf("by an endpoint of the load balancer's own VPC %s answers and sees %s, %v; want %s, which sees %s", who, sees, err, one.IP, lb.Addresses[a.Zone])
-	} else {
-		conn.Close()
-	}
-	near.Delete()
-	expectRefusal(t, client, hostPort(near.Address(), 443))
+	expectOwnEndpoint(t, a, open, client, service, one.IP, lb.Addresses[a.Zone])
 
 	lb.Set("load_balancing.cross_zone.enabled", "true")
 	kept := map[netip.Addr]net.Conn{}
@@ -168,15 +152,53 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	p.Verify()
 
 	faraway.Delete()
+	withdraw(p, service)
+	lb.Delete()
+	expectReset(t, "a client of what is gone", kept[two.IP])
+	expectRefusal(t, client, door)
+	p.Verify()
+}
+
+// expectOwnEndpoint has an endpoint in the VPC of a service's load balancer lead to a target,
+// until it is deleted.
+func expectOwnEndpoint(t *testing.T, in *postern.Subnet, group string, client *postern.Workload, service string, target, seen netip.Addr) {
+	t.Helper()
+	near, err := in.VPC.EndpointTo(&ec2.CreateVpcEndpointInput{
+		ServiceName: new("com.amazonaws.vpce.us-east-1." + service), SubnetIds: []string{in.ID}, SecurityGroupIds: []string{group},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, sees, conn, err := meet(client, hostPort(near.Address(), 443))
+	if err != nil {
+		t.Fatalf("by an endpoint of the load balancer's own VPC: %v", err)
+	}
+	conn.Close()
+	if who != target || sees != seen {
+		t.Errorf("by an endpoint of the load balancer's own VPC %s answers and sees %s, want %s, which sees %s", who, sees, target, seen)
+	}
+	near.Delete()
+	expectRefusal(t, client, hostPort(near.Address(), 443))
+}
+
+// withdraw deletes a service when its last endpoint is gone.
+func withdraw(p *postern.Postern, service string) {
+	p.T.Helper()
 	p.Await("the service to be without endpoints", func() (bool, error) {
 		var out ec2.DeleteVpcEndpointServiceConfigurationsOutput
 		err := p.Do(ec2.Service, "DeleteVpcEndpointServiceConfigurations", &ec2.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{service}}, &out)
 		return err == nil && len(out.Unsuccessful) == 0, err
 	})
-	lb.Delete()
-	expectReset(t, "a client of what is gone", kept[two.IP])
-	expectRefusal(t, client, door)
-	p.Verify()
+}
+
+// expectNames has a name lead to addresses, which are in order.
+func expectNames(t *testing.T, client *postern.Workload, name string, want ...netip.Addr) {
+	t.Helper()
+	addrs, err := resolve(client, name)
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	if err != nil || !slices.Equal(addrs, want) {
+		t.Errorf("the name leads to %v, %v, want %v", addrs, err, want)
+	}
 }
 
 // byEndpoint makes a service of a load balancer, and in another account a VPC with the same
