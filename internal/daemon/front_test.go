@@ -341,3 +341,51 @@ func TestServiceCertificates(t *testing.T) {
 		}
 	}
 }
+
+// Clients are given the authority of endpoints' certificates beside what the operator's own
+// certificate says, also when he gives another one.
+func TestClientsKnowBothAuthorities(t *testing.T) {
+	now := servicetest.Now
+	var roots []string
+	for range 3 {
+		a, _, err := authority.New(servicetest.Account, servicetest.Region, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, string(a.Bundle()))
+	}
+	folder, shown := Folder(t.TempDir()), 0
+	bundle := func() string {
+		text, err := os.ReadFile(folder.BundleFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	issue := func(time.Time, *issued) (*issued, error) {
+		leaf := &x509.Certificate{NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}
+		return &issued{pair: tls.Certificate{Leaf: leaf}, bundle: []byte(roots[shown])}, nil
+	}
+	c, err := newCertificate(issue, folder, servicetest.New(t).Log, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := c.alsoKnow([]byte(roots[2])); err != nil {
+			t.Fatal(err)
+		}
+		if got := bundle(); got != roots[0]+roots[2] {
+			t.Errorf("the bundle is %s", got)
+		}
+	}
+	shown = 1
+	c.check(now)
+	if got := bundle(); got != roots[1]+roots[2] {
+		t.Errorf("with another certificate the bundle is %s", got)
+	}
+	roots[1] = roots[2]
+	c.check(now)
+	if got := bundle(); got != roots[2] {
+		t.Errorf("with one of the own authority the bundle is %s", got)
+	}
+}
