@@ -259,7 +259,7 @@ func TestSilentConnectionsOfAVPCKeepNobodyWaiting(t *testing.T) {
 		}
 	}
 	who()
-	for i := range 2 * mostGuests {
+	for i := range mostGuests + mostGuests/4 {
 		c, err := h.dial(7, true)
 		if err != nil {
 			t.Fatal(err)
