@@ -61,6 +61,16 @@ func InterfaceEndpointAt(tx *table.Txn, subnet model.Ref, addr netip.Addr) (*mod
 	return ep, ni, true
 }
 
+// BalancerAt gives the id of the load balancer that has an address of a subnet; false says
+// that none has.
+func BalancerAt(tx *table.Txn, subnet model.Ref, addr netip.Addr) (string, bool) {
+	ni, ok := claimant(tx, subnet, addr)
+	if !ok || ni.Type != model.InterfaceBalancer {
+		return "", false
+	}
+	return ni.Owner, true
+}
+
 // ClaimOn gives the claim on an address of the subnet that an interface is in, whosever
 // it is.
 func ClaimOn(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) (*model.AddressClaim, bool) {

@@ -67,6 +67,21 @@ func meet(from *postern.Workload, address string) (who, sees netip.Addr, conn ne
 	return who, source.Addr().Unmap(), conn, nil
 }
 
+// expectMeetings connects several times, and wants the same to answer and to see the same.
+func expectMeetings(t *testing.T, from *postern.Workload, address string, who, sees netip.Addr) {
+	t.Helper()
+	for range 8 {
+		is, source, conn, err := meet(from, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if is != who || source != sees {
+			t.Fatalf("%s answers and sees %s, want %s, which sees %s", is, source, who, sees)
+		}
+	}
+}
+
 // TestNetworkLoadBalancer leads clients of its VPC to targets at another port: to those of the
 // zone, then to all, and when one does not answer any more to the other.
 func TestNetworkLoadBalancer(t *testing.T) {
@@ -82,16 +97,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	lb.AwaitHealth(one.IP, "healthy")
 	lb.AwaitHealth(two.IP, "healthy")
 	door := hostPort(lb.Addresses[a.Zone], 443)
-	for range 8 {
-		who, sees, conn, err := meet(client, door)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		if who != one.IP || sees != lb.Addresses[a.Zone] {
-			t.Fatalf("%s answers and sees %s, want %s of the zone, which sees %s", who, sees, one.IP, lb.Addresses[a.Zone])
-		}
-	}
+	expectMeetings(t, client, door, one.IP, lb.Addresses[a.Zone])
 	expectRefusal(t, client, hostPort(lb.Addresses[a.Zone], 8443)) // no listener's
 	if _, _, conn, err := meet(one, door); err != nil {
 		t.Errorf("a target that is a client, too: %v", err)
@@ -128,16 +134,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	first.Close()
 	lb.AwaitHealth(one.IP, "unhealthy")
 	expectReset(t, "a client of what is unhealthy", kept[one.IP])
-	for range 8 {
-		who, _, conn, err := meet(client, door)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		if who != two.IP {
-			t.Fatalf("%s answers, which is unhealthy", who)
-		}
-	}
+	expectMeetings(t, client, door, two.IP, lb.Addresses[a.Zone])
 	if _, err := fmt.Fprintln(kept[two.IP], "still"); err != nil {
 		t.Error(err)
 	} else if line, err := bufio.NewReader(kept[two.IP]).ReadString('\n'); err != nil || line != "still\n" {

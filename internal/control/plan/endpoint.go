@@ -158,6 +158,10 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 		res.problem = fmt.Sprintf("nothing can answer at %s: it belongs to resource gateway %s, which only sends", rc.IP, gateway)
 		return
 	}
+	if balancer, is := state.BalancerAt(r.tx, subnet, rc.IP); is {
+		res.problem = fmt.Sprintf("%s is an address of load balancer %s, to which resource gateways do not lead; make an endpoint service of it, or offer its targets", rc.IP, balancer)
+		return
+	}
 	step, ok := state.StepIn(r.tx, subnet, rc.IP)
 	if !ok {
 		r.leadToService(rc, subnet, res)
