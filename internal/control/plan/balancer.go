@@ -202,7 +202,11 @@ func (r *reading) balanced(s *model.EndpointService, is4 bool) *resource {
 				zone: way.target.Zone, host: way.target.Host, ni: way.ni, addr: spread.Addr, entry: spread, ok: len(b.ports) > 0,
 			})
 		}
-		ports = append(ports, b.ports...)
+		for _, port := range b.ports { // two load balancers may listen at the same one
+			if !slices.Contains(ports, port) {
+				ports = append(ports, port)
+			}
+		}
 	}
 	switch {
 	case len(res.targets) == 0:

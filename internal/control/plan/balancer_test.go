@@ -112,3 +112,23 @@ func TestNamesOfABalancer(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoBalancersOfAService may listen at the same port, which an endpoint has once.
+func TestTwoBalancersOfAService(t *testing.T) {
+	w := newWorld(t)
+	first, _, rows := balancerRows()
+	second := first.Clone()
+	second.ID, second.Interfaces, second.Targets = "net/web/2", []string{"eni-3"}, []model.TransitTarget{{Interface: "eni-3", Zone: "z1", Index: 9}}
+	w.put(t, append(rows, second,
+		&model.NetworkInterface{Meta: meta("eni-3"), VPC: "vpc-a", Subnet: "subnet-1", Zone: "z1", Type: model.InterfaceBalancer, Owner: second.ID, Addresses: []netip.Addr{addr("10.0.1.101")}},
+		&model.Listener{Meta: meta("net/web/2/a"), LoadBalancer: second.ID, Port: 443, TargetGroup: "web/1"},
+		&model.EndpointService{Meta: meta("vpce-svc-1"), Name: "vpce-svc-1", LoadBalancers: []string{first.ID, second.ID}, Families: []string{"ipv4"}},
+		&model.VPC{Meta: meta("vpc-b"), CIDRs: []model.CIDRAssociation{{Prefix: prefix("10.0.0.0/16")}}, TransitIndex: 4},
+		&model.Subnet{Meta: meta("subnet-b"), VPC: "vpc-b", Zone: "z1", CIDR: prefix("10.0.9.0/24")},
+		&model.NetworkInterface{Meta: meta("eni-b"), VPC: "vpc-b", Subnet: "subnet-b", Zone: "z1", Type: model.InterfaceEndpoint, Owner: "vpce-1", Addresses: []netip.Addr{addr("10.0.9.9")}},
+		&model.VPCEndpoint{Meta: meta("vpce-1"), Type: model.EndpointInterface, VPC: "vpc-b", Interfaces: []string{"eni-b"}, Service: meta("vpce-svc-1").Ref(), ServiceName: "vpce-svc-1"})...)
+	text := w.kinds("endpoint")
+	if _, line, _ := strings.Cut(text, "endpoint vpc-b 10.0.9.9 "); !strings.HasSuffix(strings.SplitN(line, "\n", 2)[0], " ports=80,443") {
+		t.Errorf("the endpoint's ports are not those of the load balancers, each once:\n%s", text)
+	}
+}
