@@ -113,7 +113,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 	}
 	t.Cleanup(func() { live.Close() })
 	expectRefusal(t, far, hostPort(faraway.Address(), 8443))
-	expectOwnEndpoint(t, a, open, client, service, one.IP, lb.Addresses[a.Zone])
+	expectOwnEndpoint(t, p, a, open, client, service, one.IP, lb.Addresses[a.Zone])
 
 	lb.Set("load_balancing.cross_zone.enabled", "true")
 	kept := map[netip.Addr]net.Conn{}
@@ -158,7 +158,7 @@ func TestNetworkLoadBalancer(t *testing.T) {
 
 // expectOwnEndpoint has an endpoint in the VPC of a service's load balancer lead to a target,
 // until it is deleted.
-func expectOwnEndpoint(t *testing.T, in *postern.Subnet, group string, client *postern.Workload, service string, target, seen netip.Addr) {
+func expectOwnEndpoint(t *testing.T, p *postern.Postern, in *postern.Subnet, group string, client *postern.Workload, service string, target, seen netip.Addr) {
 	t.Helper()
 	near, err := in.VPC.EndpointTo(&ec2.CreateVpcEndpointInput{
 		ServiceName: new("com.amazonaws.vpce.us-east-1." + service), SubnetIds: []string{in.ID}, SecurityGroupIds: []string{group},
@@ -175,7 +175,7 @@ func expectOwnEndpoint(t *testing.T, in *postern.Subnet, group string, client *p
 		t.Errorf("by an endpoint of the load balancer's own VPC %s answers and sees %s, want %s, which sees %s", who, sees, target, seen)
 	}
 	near.Delete()
-	expectRefusal(t, client, hostPort(near.Address(), 443))
+	p.Await("the endpoint to lead nowhere", func() (bool, error) { return refusal(client, hostPort(near.Address(), 443)) == nil, nil })
 }
 
 // withdraw deletes a service when its last endpoint is gone.
