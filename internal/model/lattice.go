@@ -329,7 +329,10 @@ func (e *VPCEndpoint) Refused() bool {
 }
 
 // HasPrivateNames reports whether the endpoint's VPC may have names of its resources.
-func (e *VPCEndpoint) HasPrivateNames() bool { return e.PrivateDNS || e.OfDatabase }
+// One of type Gateway leads its service's own name to where its routes lead.
+func (e *VPCEndpoint) HasPrivateNames() bool {
+	return e.PrivateDNS || e.OfDatabase || e.Type == EndpointGateway
+}
 
 // Has reports whether the endpoint has addresses of a family.
 func (e *VPCEndpoint) Has(is4 bool) bool {

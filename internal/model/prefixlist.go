@@ -102,7 +102,7 @@ type AWSPrefixList struct {
 // AWSPrefixLists gives the lists of a region, in ascending order of their ids, which are
 // made from the names. The blocks of VPC Lattice are AWS's. Those of S3 and DynamoDB are
 // of the networks for documentation (RFC 5737): AWS's own differ from region to region,
-// and neither service is here to be reached.
+// and are where AWS has them. What is registered as such a service is at ServiceAddr.
 func AWSPrefixLists(region string) []AWSPrefixList {
 	lists := []AWSPrefixList{
 		{Name: "com.amazonaws." + region + ".s3", Blocks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
@@ -117,6 +117,24 @@ func AWSPrefixLists(region string) []AWSPrefixList {
 	slices.SortFunc(lists, func(x, y AWSPrefixList) int { return cmp.Compare(x.ID, y.ID) })
 	return lists
 }
+
+// GatewayListOf finds the list of a service to which endpoints of type Gateway can lead, by the
+// service's name: those of S3 and DynamoDB.
+func GatewayListOf(region, name string) (AWSPrefixList, bool) {
+	if name != "com.amazonaws."+region+".s3" && name != "com.amazonaws."+region+".dynamodb" {
+		return AWSPrefixList{}, false
+	}
+	for _, l := range AWSPrefixLists(region) {
+		if l.Name == name {
+			return l, true
+		}
+	}
+	return AWSPrefixList{}, false
+}
+
+// ServiceAddr is the address of the list at which its service is: the first one. The others
+// are nowhere.
+func (l AWSPrefixList) ServiceAddr() netip.Addr { return l.Blocks[0].Addr().Next() }
 
 // AWSPrefixListOf finds the list of a region with an id.
 func AWSPrefixListOf(region, id string) (AWSPrefixList, bool) {

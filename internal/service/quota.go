@@ -30,7 +30,9 @@ type Quotas struct {
 	// those of type Interface.
 	EndpointsPerVPC          int
 	InterfaceEndpointsPerVPC int
-	GatewaysPerVPC           int
+	// GatewayEndpointsPerRegion holds for endpoints of type Gateway.
+	GatewayEndpointsPerRegion int
+	GatewaysPerVPC            int
 	// EndpointServicesPerRegion and PrincipalsPerEndpointService have no published defaults.
 	EndpointServicesPerRegion    int
 	PrincipalsPerEndpointService int
@@ -151,6 +153,7 @@ func (q *Quotas) all() []quota {
 		{"groups-per-region", &q.GroupsPerRegion, 2500},
 		{"groups-per-user", &q.GroupsPerUser, 10},
 		{"interface-endpoints-per-vpc", &q.InterfaceEndpointsPerVPC, 50},
+		{"gateway-endpoints-per-region", &q.GatewayEndpointsPerRegion, 20},
 		{"interfaces-per-region", &q.InterfacesPerRegion, 5000},
 		{"internet-gateways-per-region", &q.InternetGatewaysPerRegion, 1000},
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},

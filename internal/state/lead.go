@@ -27,6 +27,9 @@ func Leads(tx *table.Txn, r *model.RouteTable, target string) bool {
 	case "pcx":
 		_, ok := PeerOf(tx, r.Sibling(r.VPC), target)
 		return ok
+	case "vpce":
+		e, ok := VPCEndpoints.Get(tx, r.Account, r.Region, target)
+		return ok && e.Type == model.EndpointGateway && !e.Deleting()
 	case "eni":
 		ni, ok := NetworkInterfaces.Get(tx, r.Account, r.Region, target)
 		if !ok || ni.VPC != r.VPC {

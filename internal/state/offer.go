@@ -79,7 +79,21 @@ func (o Offer) Takes(is4 bool) bool {
 }
 
 // EndpointTypes are the types of endpoints that can lead to the service.
-func (o Offer) EndpointTypes() []string { return []string{model.EndpointInterface} }
+func (o Offer) EndpointTypes() []string {
+	if _, ok := o.GatewayList(); ok {
+		return []string{model.EndpointGateway, model.EndpointInterface}
+	}
+	return []string{model.EndpointInterface}
+}
+
+// GatewayList is the prefix list by which endpoints of type Gateway lead to the service; false
+// when they cannot: it is none that the operator registered as S3 or DynamoDB.
+func (o Offer) GatewayList() (model.AWSPrefixList, bool) {
+	if o.Row == nil || !o.Row.Registered {
+		return model.AWSPrefixList{}, false
+	}
+	return model.GatewayListOf(o.Region, o.Name)
+}
 
 // Subjects are the names that a certificate is for with which the service is known by all its
 // names, without the final dot: those of its endpoints, and private ones.
@@ -130,11 +144,11 @@ func (o Offer) PrivateNames(n Naming) []ServiceName {
 	return []ServiceName{{Name: above, Wild: wild}}
 }
 
-// serviceZones are the domains that an interface endpoint wants to have zones of its own for.
+// serviceZones are the domains that an endpoint to a service wants to have zones of its own for.
 // One that was refused wants none.
 func serviceZones(tx *table.Txn, n Naming, e *model.VPCEndpoint) (zones []string) {
 	offer, ok := OfferOf(tx, e)
-	if !ok || !e.PrivateDNS || e.Refused() {
+	if !ok || !e.HasPrivateNames() || e.Refused() {
 		return nil
 	}
 	for _, name := range offer.PrivateNames(n) {

@@ -66,7 +66,7 @@ func databaseNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfi
 
 // PrivateZones gives the domains that an endpoint has zones of its own for, in order.
 func PrivateZones(tx *table.Txn, n Naming, e *model.VPCEndpoint) (zones []string) {
-	if e.Type == model.EndpointInterface {
+	if e.Type != model.EndpointResource {
 		return serviceZones(tx, n, e)
 	}
 	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
@@ -223,7 +223,12 @@ func HasPrivateZone(tx *table.Txn, n Naming, e *model.VPCEndpoint, domain string
 	return !taken || older(e, other)
 }
 
+// older reports which of two endpoints has a name that both want. One of type Gateway gives
+// way: it has it without having been asked to.
 func older(a, b *model.VPCEndpoint) bool {
+	if gives := a.Type == model.EndpointGateway; gives != (b.Type == model.EndpointGateway) {
+		return !gives
+	}
 	if !a.CreatedAt.Equal(b.CreatedAt) {
 		return a.CreatedAt.Before(b.CreatedAt)
 	}

@@ -90,20 +90,28 @@ func (r *reading) serviceZone() desired.NameZone {
 // serviceNames is the identifier of the zone of serviceZone.
 const serviceNames = "interface-endpoints"
 
-// deriveCalled gives the names of an interface endpoint the addresses from which there is a
-// way: the regional and the zonal ones, and in its own VPC those of its service, if it wants
-// them. They are not there before packets have got through for the first time, since the
+// leads reports whether an endpoint to a service is to lead there from anywhere.
+func leads(ep *model.VPCEndpoint) bool {
+	if ep.Type == model.EndpointGateway {
+		return len(ep.RouteTables) > 0
+	}
+	return len(ep.Interfaces) > 0
+}
+
+// deriveCalled gives the names of an endpoint to a service the addresses from which there is a
+// way: the regional and the zonal ones of one of type Interface, and in its own VPC those of
+// its service, if it wants them. They are not there before packets have got through for the first time, since the
 // endpoint was accepted where somebody is asked. Until then the
 // names of a service go on leading where they led, to which clients may have connections.
 func (r *reading) deriveCalled(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || ep.Type != model.EndpointInterface || ep.Deleting() || !r.named() {
+	if !ok || ep.Type == model.EndpointResource || ep.Deleting() || !r.named() {
 		return derived{}
 	}
 	waiting := derived{value: false} // with a value it is derived again when there is more
 	status, ok := state.Statuses.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	offer, there := state.OfferOf(r.tx, ep)
-	if !ok || !there || !ep.Accepted() || len(ep.Interfaces) == 0 {
+	if !ok || !there || !ep.Accepted() || !leads(ep) {
 		return waiting
 	}
 	if got := status.State == model.StatusReady && status.Generation >= ep.Generation; !got && status.Names.State == model.StatusUnsaid {
@@ -111,16 +119,22 @@ func (r *reading) deriveCalled(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{newStanding(SubjectNames, ep.NamesRef(), stamp(ep.CreatedAt, ep.UpdatedAt), false)}}
 	w, _ := valueOf[entrances](r, unitEndpoint, ref)
+	if ep.Type == model.EndpointGateway && w.doors == nil {
+		return waiting // no subnet has a route
+	}
+	for _, name := range r.privateNames(ep, offer) {
+		d.entries = append(d.entries, r.serviceName(ep, name, w.doors)...)
+	}
+	if ep.Type == model.EndpointGateway {
+		return d
+	}
 	zone, domain := r.serviceZone(), offer.Domain(r.plan.domains.naming())
 	named := newNamedAddresses(zone.ID, ep.DNSRecordType)
 	for _, door := range w.doors {
 		named.add(ep.NameIn(domain), door)
 		named.add(ep.ZonalNameIn(domain, door.Zone), door)
 	}
-	d.entries = append(named.records(), zone)
-	for _, name := range r.privateNames(ep, offer) {
-		d.entries = append(d.entries, r.serviceName(ep, name, w.doors)...)
-	}
+	d.entries = append(append(d.entries, named.records()...), zone)
 	switch {
 	case len(w.doors) == 0:
 		d.problem = "nothing has the names: no address of the endpoint leads to its service"
@@ -132,7 +146,7 @@ func (r *reading) deriveCalled(ref model.Ref) derived {
 
 // privateNames are the names of its service that an endpoint wants to have in its VPC.
 func (r *reading) privateNames(ep *model.VPCEndpoint, offer state.Offer) []state.ServiceName {
-	if !ep.PrivateDNS {
+	if !ep.HasPrivateNames() {
 		return nil
 	}
 	return offer.PrivateNames(r.plan.domains.naming())

@@ -53,7 +53,7 @@ const admitsAll = "everything"
 func openClass(vpc string) desired.Class {
 	rules := func() (all []desired.Rule) {
 		for _, p := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
-			all = append(all, desired.Rule{Protocol: desired.AllProtocols, From: -1, To: -1, Peer: p})
+			all = append(all, anything(p))
 		}
 		return sortedRules(all)
 	}

@@ -22,8 +22,11 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 		return derived{}
 	}
 	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
-	if ep.Type == model.EndpointInterface {
+	switch ep.Type {
+	case model.EndpointInterface:
 		return r.deriveInterfaceEndpoint(ep, d)
+	case model.EndpointGateway:
+		return r.deriveGatewayEndpoint(ep, d)
 	}
 	if !ep.Deleting() {
 		d.value = unique.Make(ep.Sibling(ep.VPC)) // many have the same

@@ -3,6 +3,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,18 +29,21 @@ var endpointFamilies = map[string]model.IPFamily{
 	shape.IpAddressTypeDualstack: model.FamilyDualstack,
 }
 
+// kindOf is the type of endpoint that a request asks for, which is Gateway when it does not say.
+func kindOf(in *shape.CreateVpcEndpointInput) string {
+	return cmp.Or(service.Value(in.VpcEndpointType), shape.VpcEndpointTypeGateway)
+}
+
 // servedEndpoint refuses types of endpoints that are not served, and of the others the
 // parameters that they do not have.
 func servedEndpoint(who access.View, in *shape.CreateVpcEndpointInput) error {
-	kind := shape.VpcEndpointTypeGateway // what EC2 takes when the request does not say
-	if in.VpcEndpointType != nil {
-		kind = *in.VpcEndpointType
-	}
-	switch {
+	switch kind := kindOf(in); {
 	case kind == shape.VpcEndpointTypeInterface:
 		return servedInterface(who, in)
+	case kind == shape.VpcEndpointTypeGateway:
+		return servedGateway(who, in)
 	case kind != shape.VpcEndpointTypeResource:
-		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served; VpcEndpointType, which is Gateway when it is not said, must be Interface or Resource", kind)
+		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served; VpcEndpointType, which is Gateway when it is not said, must be Gateway, Interface or Resource", kind)
 	case in.ResourceConfigurationArn == nil:
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
 	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:

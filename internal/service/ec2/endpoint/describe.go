@@ -134,12 +134,9 @@ func (a Endpoints) shapeIn(tx *table.Txn, e *model.VPCEndpoint, state, reason st
 		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, OwnerId: &e.Account,
 		State: &state, SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: &e.IPAddressType, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: new(false),
-		DnsOptions: dnsOptionsShape(e), DnsEntries: a.dnsEntries(tx, e), RouteTableIds: e.RouteTables, Groups: endpointGroups(tx, e),
+		DnsOptions: dnsOptionsShape(e), DnsEntries: a.dnsEntries(tx, e), RouteTableIds: routeTables(tx, e), Groups: endpointGroups(tx, e),
 		CreationTimestamp: &e.CreatedAt, Tags: request.TagList(e.Tags),
 		PolicyDocument: policyOf(e),
-	}
-	if out.RouteTableIds == nil {
-		out.RouteTableIds = []string{}
 	}
 	if e.Type == model.EndpointResource {
 		out.ResourceConfigurationArn = new(configurationARN(e.Configuration))

@@ -92,7 +92,7 @@ func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput
 		if n.configuration, err = a.parseConfiguration(who, *in.ResourceConfigurationArn); err != nil {
 			return nil, err
 		}
-	} else if err = checkServiceDNS(in.DnsOptions, service.Value(in.VpcId), *in.VpcEndpointType); err != nil {
+	} else if err = checkServiceDNS(in.DnsOptions, service.Value(in.VpcId), kindOf(in)); err != nil {
 		return nil, err
 	}
 	if err = checkDNSOptions(in.DnsOptions, n.family); err != nil {
@@ -137,8 +137,11 @@ func (n *newEndpoint) readSubnets(ids []string, configurations []shape.SubnetCon
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
-	if *n.in.VpcEndpointType == model.EndpointInterface {
+	switch kindOf(n.in) {
+	case model.EndpointInterface:
 		return a.createInterfaceEndpoint(tx, n)
+	case model.EndpointGateway:
+		return a.createGatewayEndpoint(tx, n)
 	}
 	v, err := request.Get(tx, n.who, state.VPCs, service.Value(n.in.VpcId))
 	if err != nil {
@@ -269,6 +272,9 @@ func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEn
 // deleteEndpoint marks an endpoint and its associations, as many as a transaction takes:
 // with the endpoint none of them leads anywhere, and a maker of rows marks the others.
 func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
+	for _, id := range e.RouteTables {
+		unroute(tx, e, id, now)
+	}
 	service.MarkDeleted(tx, state.VPCEndpoints, e, now)
 	marked := 0
 	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {

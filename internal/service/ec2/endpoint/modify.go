@@ -111,6 +111,9 @@ func (m modification) changeGroups(tx *table.Txn, v *model.VPC, e *model.VPCEndp
 // changeService changes what endpoints to services have alone.
 func (m modification) changeService(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint) error {
 	in := m.in
+	if e.Type == model.EndpointGateway {
+		return m.changeGateway(tx, e)
+	}
 	if len(in.AddRouteTableIds)+len(in.RemoveRouteTableIds) > 0 {
 		return fault.EC2("InvalidParameterCombination", "AddRouteTableIds and RemoveRouteTableIds do not go with an endpoint of type %s", e.Type)
 	}

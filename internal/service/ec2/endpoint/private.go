@@ -97,7 +97,7 @@ func (a Endpoints) checkPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndp
 		other := ""
 		if zone, taken := state.HostedZoneIn(tx, v.Ref(), domain); taken {
 			other = "hosted zone " + zone.ID
-		} else if ep, taken := state.PrivateZoneIn(tx, a.Naming(), v.Ref(), domain, e.ID); taken {
+		} else if ep, taken := state.PrivateZoneIn(tx, a.Naming(), v.Ref(), domain, e.ID); taken && ep.Type != model.EndpointGateway {
 			other = "VPC endpoint " + ep.ID
 		}
 		if other != "" {

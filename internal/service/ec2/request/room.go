@@ -57,3 +57,20 @@ func CheckRoutes(tx *table.Txn, env *service.Env, r *model.RouteTable) error {
 	}
 	return nil
 }
+
+// NumberTable gives a table its number with its first route.
+func NumberTable(tx *table.Txn, r *model.RouteTable) error {
+	if r.Number > 0 || len(r.Routes) == 0 {
+		return nil
+	}
+	used := make(map[int]bool)
+	for other := range state.RouteTablesByVPC.Rows(tx, r.Sibling(r.VPC)) {
+		used[other.Number] = true
+	}
+	for r.Number = 1; used[r.Number]; r.Number++ {
+		if r.Number == model.MaxRouteTableNumber {
+			return fault.EC2("RouteTableLimitExceeded", "VPC %s has %d route tables with routes, and can have no more.", r.VPC, r.Number)
+		}
+	}
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -183,10 +184,21 @@ func (a Tables) DeleteRoute(ctx context.Context, in *shape.DeleteRouteInput) (*s
 		if at < 0 {
 			return fault.EC2("InvalidRoute.NotFound", "no route with %s %s in route table %s", d.parameter(), d, r.ID)
 		}
+		if err := checkOwned(r.Routes[at]); err != nil {
+			return err
+		}
 		r.Routes = slices.Delete(r.Routes, at, at+1)
 		return nil
 	})
 	return &shape.DeleteRouteOutput{}, err
+}
+
+// checkOwned refuses to change a route that is there because of an endpoint.
+func checkOwned(route model.Route) error {
+	if !strings.HasPrefix(route.Target, "vpce-") {
+		return nil
+	}
+	return fault.EC2("InvalidParameterValue", "The route to %s is that of VPC endpoint %s: take the route table away from the endpoint, with RemoveRouteTableIds of ModifyVpcEndpoint", route.PrefixList, route.Target)
 }
 
 // change changes the routes of a table. The first one gives it a number.
@@ -195,19 +207,7 @@ func (a Tables) change(ctx context.Context, id *string, with func(*table.Txn, *m
 		if err := with(tx, r); err != nil {
 			return err
 		}
-		if r.Number > 0 || len(r.Routes) == 0 {
-			return nil
-		}
-		used := make(map[int]bool)
-		for other := range state.RouteTablesByVPC.Rows(tx, r.Sibling(r.VPC)) {
-			used[other.Number] = true
-		}
-		for r.Number = 1; used[r.Number]; r.Number++ {
-			if r.Number == model.MaxRouteTableNumber {
-				return fault.EC2("RouteTableLimitExceeded", "VPC %s has %d route tables with routes, and can have no more.", r.VPC, r.Number)
-			}
-		}
-		return nil
+		return request.NumberTable(tx, r)
 	})
 }
 
