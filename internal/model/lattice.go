@@ -299,6 +299,11 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 // row for one.
 func (e *VPCEndpoint) Later() bool { return e.Type != EndpointResource }
 
+// ToService reports whether the endpoint leads to a service, and not to a resource.
+func (e *VPCEndpoint) ToService() bool {
+	return e.Type == EndpointInterface || e.Type == EndpointGateway
+}
+
 // Accepted reports whether nobody keeps the endpoint from leading to its service: its owner
 // is not asked, or has said yes.
 func (e *VPCEndpoint) Accepted() bool {

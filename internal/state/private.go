@@ -66,7 +66,7 @@ func databaseNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfi
 
 // PrivateZones gives the domains that an endpoint has zones of its own for, in order.
 func PrivateZones(tx *table.Txn, n Naming, e *model.VPCEndpoint) (zones []string) {
-	if e.Type != model.EndpointResource {
+	if e.ToService() {
 		return serviceZones(tx, n, e)
 	}
 	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)

@@ -48,7 +48,7 @@ func unitsOf(row table.Row) []unitID {
 	case *model.ResourceConfiguration:
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
-		if row.Type != model.EndpointResource {
+		if row.ToService() {
 			return []unitID{idOf(unitEndpoint, row.Ref()), idOf(unitCalled, row.Ref())}
 		}
 		if row.HasPrivateNames() {

@@ -105,7 +105,7 @@ func leads(ep *model.VPCEndpoint) bool {
 // names of a service go on leading where they led, to which clients may have connections.
 func (r *reading) deriveCalled(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || ep.Type == model.EndpointResource || ep.Deleting() || !r.named() {
+	if !ok || !ep.ToService() || ep.Deleting() || !r.named() {
 		return derived{}
 	}
 	waiting := derived{value: false} // with a value it is derived again when there is more

@@ -114,7 +114,7 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		code   string
 		change change
 	}{
-		"no type, so Gateway": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
+		"no type, so Gateway": {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
 		"type Interface":      {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
 		"no configuration":    {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
 		"service name":        {"InvalidParameterCombination", func(in *shape.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
