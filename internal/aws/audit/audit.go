@@ -51,6 +51,8 @@ type Event struct {
 	Operation *schema.Operation
 	In, Out   any
 	Asks      []access.Ask
+	// Notices are what other accounts hear of besides.
+	Notices []access.Notice
 	// Error is what was answered in place of Out; nil for none.
 	Error *fault.Error
 	// Source is the address that the request came from.

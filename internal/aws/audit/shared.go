@@ -23,7 +23,16 @@ const lattice = "vpc-lattice"
 // Others gives what other accounts hear of an event that was no refusal: each account
 // once, with its line. The id is that of the new event.
 func (e *Event) Others(b []byte, newID func() string, give func(account string, line []byte)) []byte {
-	if e.Error != nil || e.Operation == nil || e.Service.Name != lattice && e.Operation.Name != "AssumeRole" {
+	if e.Error != nil || e.Operation == nil {
+		return b
+	}
+	for _, n := range e.Notices {
+		if n.Account != e.Caller.Account {
+			b = e.toParty(b[:0], newID(), n)
+			give(n.Account, b)
+		}
+	}
+	if e.Service.Name != lattice && e.Operation.Name != "AssumeRole" {
 		return b
 	}
 	for i, a := range e.Asks {
@@ -67,6 +76,17 @@ func (e *Event) toOwner(b []byte, id, owner string) []byte {
 			name = e.Operation.Name + "ByOwner"
 		}
 	}
+	return e.ofService(b, id, owner, name, nil, theirs)
+}
+
+// toParty is the event to who hears of it by a notice.
+func (e *Event) toParty(b []byte, id string, n access.Notice) []byte {
+	return e.ofService(b, id, n.Account, n.Event, n.Details, nil)
+}
+
+// ofService is an event that the service itself tells an account of: it learns which account
+// asked, and nothing else of who did and what exactly.
+func (e *Event) ofService(b []byte, id, recipient, name string, details []access.Detail, about []access.Resource) []byte {
 	w := writer{b: b}
 	w.open()
 	w.text("eventVersion", version)
@@ -84,9 +104,12 @@ func (e *Event) toOwner(b []byte, id, owner string) []byte {
 	w.name("additionalEventData")
 	w.open()
 	w.text("callerAccountId", e.Caller.Account)
+	for _, d := range details {
+		w.text(d.Name, d.Value)
+	}
 	w.close()
 	w.text("requestID", e.RequestID)
-	w.tail(id, owner, e.readOnly(), "AwsServiceEvent", theirs)
+	w.tail(id, recipient, e.readOnly(), "AwsServiceEvent", about)
 	return append(w.b, '\n')
 }
 

@@ -119,3 +119,24 @@ func TestOwnersAreToldInTheWordsOfVPCLattice(t *testing.T) {
 		}
 	}
 }
+
+// TestOthersHearWhatTheyAreToldOf, from which account it was, and nothing more of who did what.
+func TestOthersHearWhatTheyAreToldOf(t *testing.T) {
+	e := event(sts.Service, "GetCallerIdentity", &sts.GetCallerIdentityInput{}, &sts.GetCallerIdentityOutput{})
+	e.Notices = []access.Notice{
+		{Account: theirs, Event: "VpcEndpointConnect", Details: []access.Detail{{Name: "vpcEndpointId", Value: "vpce-1"}}},
+		{Account: mine, Event: "VpcEndpointConnect"},
+	}
+	heard := told(t, e)
+	if len(heard) != 1 {
+		t.Fatalf("heard %d times: %s", len(heard), heard)
+	}
+	contains(t, heard[0], []string{
+		theirs + "\n", `"eventName": "VpcEndpointConnect"`, `"vpcEndpointId": "vpce-1"`, `"callerAccountId": "` + mine + `"`, `"eventType": "AwsServiceEvent"`,
+		`"recipientAccountId": "` + theirs + `"`,
+	}, "AKIAX", "user/team/ann", "192.0.2.1")
+	e.Error = fault.AccessDenied("no")
+	if heard := told(t, e); heard != nil {
+		t.Errorf("heard of a refusal: %s", heard)
+	}
+}

@@ -42,7 +42,8 @@ type exchange struct {
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
 	message codec.Request
-	in, out any          // once they are there
+	in, out any // once they are there
+	notices []access.Notice
 	err     error        // of the last step, for the log
 	refused *fault.Error // as the client is told
 }
@@ -156,7 +157,7 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	if v := reflect.ValueOf(out); v.Kind() == reflect.Pointer && v.IsNil() {
 		out = nil // a handler without an answer: the codec writes an empty one
 	}
-	e.out = out
+	e.out, e.notices = out, access.Told(ctx)
 	answer, err = e.service.codec.EncodeResponse(e.op, out, e.id)
 	if err != nil {
 		return nil, fmt.Errorf("encode answer of %s: %w", e.op.Name, err)

@@ -23,7 +23,7 @@ func (e *exchange) record() {
 	event := audit.Event{
 		ID: newRequestID(), RequestID: e.id, At: e.Now(),
 		Caller: &e.view.Caller, Region: e.region, Service: e.service.Service, Operation: e.op,
-		In: e.in, Out: e.out, Asks: e.request.Asks, Error: e.refused,
+		In: e.in, Out: e.out, Asks: e.request.Asks, Notices: e.notices, Error: e.refused,
 		Source: source, UserAgent: e.http.UserAgent(), Host: e.http.Host, TLS: e.http.TLS,
 	}
 	if e.way != nil {

@@ -87,7 +87,8 @@ type bound struct {
 	room       [1]access.Ask // most requests have one
 	// own says that rows have no say but in whether the caller is known, as long as nothing
 	// bounds its account.
-	own bool
+	own     bool
+	notices []access.Notice
 }
 
 // Value implements context.Context.
@@ -95,6 +96,8 @@ func (b *bound) Value(key any) any {
 	switch key {
 	case access.ViewKey{}:
 		return &b.view
+	case access.NoticesKey{}:
+		return &b.notices
 	case table.ConditionKey{}:
 		return b
 	}

@@ -74,6 +74,9 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 	if n.more {
 		a.joinRest(ctx, who.Own(*out.VpcEndpointId))
 	}
+	if e, ok := view.Get(a.DB.Snapshot(), who, state.VPCEndpoints, n.id); ok && e.Acceptance != "" { // and not one of an earlier request
+		Notify(ctx, e.Service.Account, Connects, e)
+	}
 	return &shape.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }
 
@@ -241,16 +244,21 @@ func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subne
 // which could not be deleted.
 func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	who, now := access.From(ctx), a.Now()
-	found := make(map[string]bool)
+	found, told := make(map[string]bool), make(map[string]*model.VPCEndpoint)
 	err := table.UpdateInParts(ctx, a.DB.Update, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			var e *model.VPCEndpoint
 			if e, found[id] = view.Get(tx, who, state.VPCEndpoints, id); found[id] && !e.Deleting() {
-				deleteEndpoint(tx, e, now)
+				if deleteEndpoint(tx, e, now); e.Acceptance != "" {
+					told[id] = e
+				}
 			}
 		}
 		return nil
 	})
+	for _, e := range told {
+		Notify(ctx, e.Service.Account, Deletes, e)
+	}
 	if err != nil {
 		return nil, err
 	}

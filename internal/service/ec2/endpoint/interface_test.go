@@ -3,12 +3,14 @@
 package endpoint_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/ec2test"
@@ -341,4 +343,38 @@ func TestInterfaceEndpointIsChangedInPlace(t *testing.T) {
 	h.Refused(t, "policy that is none", "InvalidPolicyDocument", func() error {
 		return ec2test.Failure(h.API.ModifyVpcEndpoint(h.Ctx, &shape.ModifyVpcEndpointInput{VpcEndpointId: id, PolicyDocument: new("{")}))
 	})
+}
+
+// The owner of an endpoint service hears of endpoints to it that others make and delete, once
+// each.
+func TestOwnersHearOfEndpoints(t *testing.T) {
+	h := newHub(t)
+	s := h.offer(t, "vpce-svc-1", func(s *model.EndpointService) {
+		s.Principals = []model.ServicePrincipal{{ID: "vpce-svc-perm-1", ARN: "*"}}
+		s.Acceptance = true
+	})
+	var heard []access.Notice
+	ctx := context.WithValue(h.Ctx, access.NoticesKey{}, &heard)
+	in := h.to(s.Name)
+	in.ClientToken = new("once")
+	made, err := h.API.CreateVpcEndpoint(ctx, in)
+	for range 2 {
+		if err == nil {
+			_, err = h.API.CreateVpcEndpoint(ctx, in)
+		}
+	}
+	if err == nil {
+		_, err = h.API.DeleteVpcEndpoints(ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*made.VpcEndpoint.VpcEndpointId}})
+	}
+	if err == nil {
+		_, err = h.API.CreateVpcEndpoint(ctx, h.to(ec2Service))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := []access.Detail{{"vpcEndpointId", *made.VpcEndpoint.VpcEndpointId}, {"vpcEndpointOwner", servicetest.Account}, {"serviceName", s.Name}}
+	want := []access.Notice{{servicetest.OtherAccount, "VpcEndpointConnect", about}, {servicetest.OtherAccount, "VpcEndpointDelete", about}}
+	if diff := cmp.Diff(want, heard); diff != "" {
+		t.Errorf("heard (-want +got):\n%s", diff)
+	}
 }

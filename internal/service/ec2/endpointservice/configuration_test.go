@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/ec2test"
@@ -214,9 +215,12 @@ func TestPrincipalsMayHaveEndpoints(t *testing.T) {
 }
 
 // TestEndpointsAreAnswered: accepted, rejected while they are used, accepted again; and a
-// service stays as long as one may lead there.
+// service stays as long as one may lead there. Those whose endpoints they are hear of what is
+// new to them.
 func TestEndpointsAreAnswered(t *testing.T) {
 	p := newProvider(t)
+	var heard []access.Notice
+	p.Ctx = context.WithValue(p.Ctx, access.NoticesKey{}, &heard)
 	made := p.create(t, shape.CreateVpcEndpointServiceConfigurationInput{})
 	p.endpoint(t, made, "vpce-1", model.AcceptancePending)
 	p.endpoint(t, made, "vpce-2", model.AcceptanceExpired)
@@ -271,6 +275,9 @@ func TestEndpointsAreAnswered(t *testing.T) {
 	gone, err := p.API.DeleteVpcEndpointServiceConfigurations(p.Ctx, &shape.DeleteVpcEndpointServiceConfigurationsInput{ServiceIds: []string{*made.ServiceId}})
 	if err != nil || len(gone.Unsuccessful) != 0 {
 		t.Errorf("deleting it with endpoints that were refused: %+v, %v", gone, err)
+	}
+	if len(heard) != 2 || heard[0].Event != "VpcEndpointAccept" || heard[1].Event != "VpcEndpointReject" || heard[0].Account != servicetest.OtherAccount || heard[0].Details[0].Value != "vpce-1" {
+		t.Errorf("heard %+v", heard)
 	}
 	p.Refused(t, "another account's service", "InvalidVpcEndpointServiceId.NotFound", func() error {
 		return ec2test.Failure(p.API.AcceptVpcEndpointConnections(p.theirs, &shape.AcceptVpcEndpointConnectionsInput{ServiceId: made.ServiceId, VpcEndpointIds: []string{"vpce-1"}}))

@@ -98,6 +98,7 @@ func (a Services) RejectVpcEndpointConnections(ctx context.Context, in *shape.Re
 func (a Services) answer(ctx context.Context, id string, endpoints []string, answer string, from ...string) ([]shape.UnsuccessfulItem, error) {
 	who, now := access.From(ctx), a.Now()
 	var failed []shape.UnsuccessfulItem
+	told := make(map[string]*model.VPCEndpoint)
 	err := table.UpdateInParts(ctx, a.DB.Update, endpoints, func(tx *table.Txn, endpoints []string) error {
 		s, err := configuration(tx, who, id)
 		if err != nil {
@@ -113,10 +114,15 @@ func (a Services) answer(ctx context.Context, id string, endpoints []string, ans
 				e = e.Clone()
 				e.Answer(answer, now)
 				state.VPCEndpoints.Put(tx, e)
+				told[of] = e
 			}
 		}
 		return nil
 	})
+	what := map[string]string{model.AcceptanceAccepted: endpoint.Accepts, model.AcceptanceRejected: endpoint.Rejects}[answer]
+	for _, e := range told {
+		endpoint.Notify(ctx, e.Account, what, e)
+	}
 	return items(failed), err
 }
 
