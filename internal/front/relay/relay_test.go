@@ -192,7 +192,7 @@ func TestTargetsThatDoNotAnswer(t *testing.T) {
 		refused(t, r.dial(2, true, 80))
 	}
 	r.await(func(s relay.Status) bool {
-		return s.Relayed == 3 && s.Refused == 3 && s.Problems["vpce-2"] != "" && s.Problems["vpce-1"] == ""
+		return s.Relayed == 3 && s.Refused >= 3 && s.Problems["vpce-2"] != "" && s.Problems["vpce-1"] == ""
 	})
 	if n := r.log.count("endpoint=vpce-2"); n != 1 {
 		t.Errorf("it is said %d times", n)
