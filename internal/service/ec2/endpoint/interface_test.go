@@ -372,8 +372,12 @@ func TestOwnersHearOfEndpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	about := []access.Detail{{"vpcEndpointId", *made.VpcEndpoint.VpcEndpointId}, {"vpcEndpointOwner", servicetest.Account}, {"serviceName", s.Name}}
-	want := []access.Notice{{servicetest.OtherAccount, "VpcEndpointConnect", about}, {servicetest.OtherAccount, "VpcEndpointDelete", about}}
+	about := []access.Detail{
+		{Name: "vpcEndpointId", Value: *made.VpcEndpoint.VpcEndpointId}, {Name: "vpcEndpointOwner", Value: servicetest.Account}, {Name: "serviceName", Value: s.Name},
+	}
+	want := []access.Notice{
+		{Account: servicetest.OtherAccount, Event: "VpcEndpointConnect", Details: about}, {Account: servicetest.OtherAccount, Event: "VpcEndpointDelete", Details: about},
+	}
 	if diff := cmp.Diff(want, heard); diff != "" {
 		t.Errorf("heard (-want +got):\n%s", diff)
 	}
