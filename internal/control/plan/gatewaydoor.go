@@ -3,7 +3,9 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -28,6 +30,10 @@ func (r *reading) deriveGatewayEndpoint(ep *model.VPCEndpoint, d derived) derive
 		return d
 	}
 	vpc := ep.Sibling(ep.VPC)
+	if own := func(p netip.Prefix) bool { return p.Contains(list.ServiceAddr()) }; slices.ContainsFunc(r.land(vpc).blocks, own) {
+		d.problem = fmt.Sprintf("the service is at %s, which is an address of the VPC's own", list.ServiceAddr())
+		return d
+	}
 	d.value = entrances{vpc: vpc} // with a value it is derived again when there is more
 	if some, _ := valueOf[bool](r, unitPeopled, vpc); !some {
 		return d

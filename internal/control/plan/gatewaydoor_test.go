@@ -37,13 +37,13 @@ func TestAGatewayEndpointIsADoorForSubnets(t *testing.T) {
 	w := newNamedWorld(t)
 	rows := gatewayEndpoint()
 	w.put(t, append(rows, ready())...)
-	find := func(kind desired.Kind, with string) (lines []string) {
+	lines := func(kind desired.Kind, with string) (all []string) {
 		for _, e := range w.plan.Entries() {
 			if text := e.String(); e.Key().Kind == kind && strings.Contains(text, with) {
-				lines = append(lines, text)
+				all = append(all, text)
 			}
 		}
-		return lines
+		return all
 	}
 	class := desired.ClassName([]string{"vpce-i"})
 	want := map[desired.Kind]string{
@@ -56,12 +56,22 @@ func TestAGatewayEndpointIsADoorForSubnets(t *testing.T) {
 		if kind == desired.KindClass {
 			with = class
 		}
-		if diff := cmp.Diff([]string{line}, find(kind, with)); diff != "" {
+		if diff := cmp.Diff([]string{line}, lines(kind, with)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", kind, diff)
 		}
 	}
-	if got := find(desired.KindRecord, "198.51.100.1"); len(got) != 1 || !strings.Contains(got[0], "s3.us-east-1.") {
+	if got := lines(desired.KindRecord, "198.51.100.1"); len(got) != 1 || !strings.Contains(got[0], "s3.us-east-1.") {
 		t.Errorf("names that lead there: %q", got)
+	}
+	vpc := find[*model.VPC](t, rows).Clone()
+	vpc.CIDRs = append(vpc.CIDRs, model.CIDRAssociation{Prefix: prefix("198.51.100.0/24")})
+	w.put(t, vpc)
+	if text := desired.Text(w.plan.Entries()); strings.Contains(text, "endpoint vpc-a 198.51.100.1") {
+		t.Error("an address of the VPC's own is a door")
+	}
+	w.put(t, find[*model.VPC](t, rows))
+	if got := lines(desired.KindEndpoint, "198.51.100.1"); len(got) != 1 {
+		t.Errorf("without the VPC's block there are %q", got)
 	}
 	w.remove(t, &model.RouteTableAssociation{Account: account, Region: region, ID: "rtbassoc-1", Table: "rtb-1", Subnet: "subnet-a"})
 	if text := desired.Text(w.plan.Entries()); strings.Contains(text, "198.51.100.1") || strings.Contains(text, class) {
