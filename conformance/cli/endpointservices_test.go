@@ -45,3 +45,19 @@ func TestEndpointServices(t *testing.T) {
 	other.ok("ec2 describe-vpc-endpoints --vpc-endpoint-ids %s", e).is("VpcEndpoints.0.State", "rejected")
 	c.ok("ec2 delete-vpc-endpoint-service-configurations --service-ids %s", id).has("Unsuccessful", 0)
 }
+
+// TestRegisteredServices has the operator register a server of the host, which others see as a
+// service, and gives it a certificate.
+func TestRegisteredServices(t *testing.T) {
+	t.Parallel()
+	c, other := newTerminal(t, server.Admin), newTerminal(t, server.NewAccount(t))
+	c.refused("ValidationException", "postern register-service --name store --targets address=127.0.0.1,port=9000 --ports 443")
+	made := c.ok("postern register-service --name com.example.bookstore --targets address=127.0.0.1,port=9000 --ports 443")
+	made.is("privateNames.0", "bookstore.us-east-1.postern.internal")
+	c.refused("ConflictException", "postern register-service --name com.example.bookstore --targets address=127.0.0.1,port=9000 --ports 443")
+	c.ok("postern list-registered-services --query services[?name=='com.example.bookstore']")
+	other.ok("ec2 describe-vpc-endpoint-services --service-names com.example.bookstore").is("ServiceDetails.0.ServiceType.0.ServiceType", "Interface")
+	c.ok("postern issue-service-certificate --name com.example.bookstore").is("names.0", "bookstore.us-east-1.vpce.postern.internal")
+	c.ok("postern deregister-service --name com.example.bookstore").is("name", "com.example.bookstore")
+	other.refused("InvalidServiceName", "ec2 describe-vpc-endpoint-services --service-names com.example.bookstore")
+}
