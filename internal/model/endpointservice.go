@@ -119,6 +119,8 @@ type OwnService struct {
 	// Home, if that is not empty.
 	Global bool
 	Home   string
+	// Bare is a region in which AWS's own clients leave the region out of the name.
+	Bare string
 }
 
 // OwnServices are the APIs that workloads reach by interface endpoints.
@@ -129,7 +131,7 @@ var OwnServices = []OwnService{
 	{Label: "iam", Signing: "iam", Global: true},
 	{Label: "organizations", Signing: "organizations", Global: true, Home: "us-east-1"},
 	{Label: "ram", Signing: "ram"},
-	{Label: "rds", Signing: "rds"},
+	{Label: "rds", Signing: "rds", Bare: "us-east-1"},
 	{Label: "route53", Signing: "route53", Global: true},
 	{Label: "sts", Signing: "sts"},
 	{Label: "vpc-lattice", Signing: "vpc-lattice"},

@@ -128,7 +128,11 @@ type ServiceName struct {
 func (o Offer) PrivateNames(n Naming) []ServiceName {
 	switch {
 	case o.Own != nil && n.AWS:
-		return []ServiceName{{Name: o.Own.StandardName(o.Region, n.Suffix)}, {Name: o.Own.StandardName(o.Region, AWSDomain)}}
+		names := []ServiceName{{Name: o.Own.StandardName(o.Region, n.Suffix)}, {Name: o.Own.StandardName(o.Region, AWSDomain)}}
+		if o.Own.Bare == o.Region {
+			names = append(names, ServiceName{Name: o.Label() + "." + AWSDomain})
+		}
+		return names
 	case o.Own != nil:
 		return []ServiceName{{Name: o.Own.StandardName(o.Region, n.Suffix)}}
 	case o.Row.PrivateName == "" && o.Row.Registered:
