@@ -57,11 +57,7 @@ func serviceSubjects(regions []string, naming state.Naming) map[string]*subjects
 		for i := range model.OwnServices {
 			own := model.OwnServices[i]
 			offer := state.Offer{Name: own.Name(region), Region: region, Own: &own}
-			domain := strings.TrimSuffix(offer.Domain(naming), ".")
-			s := &subjects{names: []string{domain, "*." + domain}}
-			for _, name := range offer.PrivateNames(naming) {
-				s.names = append(s.names, strings.TrimSuffix(name.Name, "."))
-			}
+			s := &subjects{names: offer.Subjects(naming)}
 			for _, name := range s.names {
 				if all[name] == nil { // a service that is one for all regions has one standard name
 					all[name] = s

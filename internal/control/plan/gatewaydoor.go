@@ -34,7 +34,8 @@ func (r *reading) deriveGatewayEndpoint(ep *model.VPCEndpoint, d derived) derive
 		d.problem = fmt.Sprintf("the service is at %s, which is an address of the VPC's own", list.ServiceAddr())
 		return d
 	}
-	d.value = entrances{vpc: vpc} // with a value it is derived again when there is more
+	from := entrances{vpc: vpc}
+	d.value = from // with a value it is derived again when there is more
 	if some, _ := valueOf[bool](r, unitPeopled, vpc); !some {
 		return d
 	}
@@ -47,13 +48,10 @@ func (r *reading) deriveGatewayEndpoint(ep *model.VPCEndpoint, d derived) derive
 	if d.problem = res.problem; d.problem != "" || len(res.targets) == 0 {
 		return d
 	}
-	from := door{addr: list.ServiceAddr(), spread: ep.ID, owner: ep.ID}
-	if d.problem = r.elsewhere(from, res); d.problem != "" {
-		return d
-	}
-	if way := from.way(consumer, res); way != nil {
-		d.entries = append(way, class, desired.Address{VPC: ep.VPC, Addr: from.addr, Class: class.Name})
-		d.value = entrances{vpc: vpc, doors: []desired.ZoneAddr{{Addr: from.addr}}}
+	r.open(&d, &from, []door{{addr: list.ServiceAddr(), spread: ep.ID, owner: ep.ID}}, consumer, res)
+	if from.doors != nil {
+		d.entries = append(d.entries, class, desired.Address{VPC: ep.VPC, Addr: list.ServiceAddr(), Class: class.Name})
+		d.value = from
 	}
 	return d
 }

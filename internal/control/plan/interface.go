@@ -39,16 +39,7 @@ func (r *reading) deriveInterfaceEndpoint(ep *model.VPCEndpoint, d derived) deri
 			d.problem = res.problem
 			continue
 		}
-		for _, door := range doors {
-			if elsewhere := r.elsewhere(door, res); elsewhere != "" {
-				d.problem = elsewhere
-				continue
-			}
-			if way := door.way(consumer, res); way != nil {
-				d.entries = append(d.entries, way...)
-				from.doors = append(from.doors, desired.ZoneAddr{Addr: door.addr, Zone: door.zone})
-			}
-		}
+		r.open(&d, &from, doors, consumer, res)
 	}
 	if from.doors != nil {
 		d.value = from

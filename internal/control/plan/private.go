@@ -54,7 +54,7 @@ func (r *reading) privateZone(ep *model.VPCEndpoint, domain string) (id string, 
 // and after the last one. Nothing waits for it. Its value says that there may be one.
 func (r *reading) deriveDomain(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || !ep.HasPrivateNames() || ep.Type == model.EndpointInterface || ep.Deleting() || !r.named() {
+	if !ok || !ep.HasPrivateNames() || ep.ToService() || ep.Deleting() || !r.named() {
 		return derived{}
 	}
 	d := derived{value: true}

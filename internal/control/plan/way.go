@@ -67,16 +67,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	}
 	d.problem = a.Lack
 	from := entrances{vpc: vpc.Value()}
-	for _, door := range r.doors(a) {
-		if elsewhere := r.elsewhere(door, res); elsewhere != "" {
-			d.problem = elsewhere
-			continue
-		}
-		if way := door.way(consumer, res); way != nil {
-			d.entries = append(d.entries, way...)
-			from.doors = append(from.doors, desired.ZoneAddr{Addr: door.addr, Zone: door.zone})
-		}
-	}
+	r.open(&d, &from, r.doors(a), consumer, res)
 	if from.doors != nil {
 		d.value = from
 	}
@@ -137,6 +128,21 @@ func (r *reading) doors(a *model.EndpointAssociation) (doors []door) {
 		}
 	}
 	return doors
+}
+
+// open asks for the ways from doors to a resource, and adds to the entrances those from which
+// there is one. What is elsewhere is a problem.
+func (r *reading) open(d *derived, from *entrances, doors []door, consumer network, res *resource) {
+	for _, door := range doors {
+		if elsewhere := r.elsewhere(door, res); elsewhere != "" {
+			d.problem = elsewhere
+			continue
+		}
+		if way := door.way(consumer, res); way != nil {
+			d.entries = append(d.entries, way...)
+			from.doors = append(from.doors, desired.ZoneAddr{Addr: door.addr, Zone: door.zone})
+		}
+	}
 }
 
 // way asks for everything on the way from a door to a resource, through as many

@@ -82,17 +82,9 @@ func (m modification) changeGateway(tx *table.Txn, e *model.VPCEndpoint) error {
 		in.IpAddressType != nil || in.DnsOptions != nil || service.Value(in.PrivateDnsEnabled) {
 		return fault.EC2("InvalidParameterCombination", "Only the route tables and the policy of an endpoint of type Gateway can be modified, with AddRouteTableIds, RemoveRouteTableIds, PolicyDocument and ResetPolicy")
 	}
-	offer, ok := state.OfferOf(tx, e)
-	if !ok {
-		return fault.EC2("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", e.ServiceName)
-	}
-	if service.Value(in.ResetPolicy) {
-		e.Policy = ""
-	}
-	if in.PolicyDocument != nil {
-		if err := setPolicy(e, offer, *in.PolicyDocument); err != nil {
-			return err
-		}
+	offer, err := m.changePolicy(tx, e)
+	if err != nil {
+		return err
 	}
 	for _, id := range in.RemoveRouteTableIds {
 		if !slices.Contains(e.RouteTables, id) {

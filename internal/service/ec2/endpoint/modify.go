@@ -108,6 +108,21 @@ func (m modification) changeGroups(tx *table.Txn, v *model.VPC, e *model.VPCEndp
 	return nil
 }
 
+// changePolicy changes the policy of an endpoint to a service, which it gives.
+func (m modification) changePolicy(tx *table.Txn, e *model.VPCEndpoint) (state.Offer, error) {
+	offer, ok := state.OfferOf(tx, e)
+	if !ok {
+		return offer, fault.EC2("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", e.ServiceName)
+	}
+	if service.Value(m.in.ResetPolicy) {
+		e.Policy = ""
+	}
+	if m.in.PolicyDocument != nil {
+		return offer, setPolicy(e, offer, *m.in.PolicyDocument)
+	}
+	return offer, nil
+}
+
 // changeService changes what endpoints to services have alone.
 func (m modification) changeService(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint) error {
 	in := m.in
@@ -117,17 +132,9 @@ func (m modification) changeService(tx *table.Txn, v *model.VPC, e *model.VPCEnd
 	if len(in.AddRouteTableIds)+len(in.RemoveRouteTableIds) > 0 {
 		return fault.EC2("InvalidParameterCombination", "AddRouteTableIds and RemoveRouteTableIds do not go with an endpoint of type %s", e.Type)
 	}
-	offer, ok := state.OfferOf(tx, e)
-	if !ok {
-		return fault.EC2("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", e.ServiceName)
-	}
-	if service.Value(in.ResetPolicy) {
-		e.Policy = ""
-	}
-	if in.PolicyDocument != nil {
-		if err := setPolicy(e, offer, *in.PolicyDocument); err != nil {
-			return err
-		}
+	offer, err := m.changePolicy(tx, e)
+	if err != nil {
+		return err
 	}
 	if service.Value(in.PrivateDnsEnabled) {
 		if err := m.provides(offer); err != nil {
